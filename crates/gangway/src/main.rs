@@ -1,0 +1,3 @@
+//! The `gangway` binary: reads the configuration, assembles the roles, decides nothing.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Sockets, TLS, DNS and clocks: the shell that drives the machines.

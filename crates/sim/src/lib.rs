@@ -1,0 +1,1 @@
+//! A world in virtual time for tests: wire, disk, clock, peers.

@@ -1,0 +1,1 @@
+//! SIP as values: URIs, messages, headers, framing, documents.

@@ -1,0 +1,1 @@
+//! Functions of values between XMPP and SIP.

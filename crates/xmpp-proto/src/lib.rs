@@ -1,0 +1,1 @@
+//! XMPP server-to-server as state machines without IO.

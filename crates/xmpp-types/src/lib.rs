@@ -1,0 +1,1 @@
+//! XMPP as values: addresses, XML, stanzas, errors.
