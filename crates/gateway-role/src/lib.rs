@@ -1,1 +1,13 @@
 //! The decisions of the SIP gateway.
+//!
+//! [`Gateway`] composes the SIP endpoint, the link to the proxy and the translation into one machine
+//! that keeps the promise of ARCHITECTURE.md ("What accepted means"): what we accepted is delivered or
+//! reported, exactly once.
+
+mod record;
+
+pub use record::{AcceptedMessage, Direction, MessageKey, NotStored, Record, Recovered, Ticket};
+
+/// How long a settled message's key is remembered: the time in which a UAC may still retransmit a
+/// request that it has no answer for (Timer F, 64·T1, RFC 3261 §17.1.2.2).
+pub const REMEMBERED: std::time::Duration = std::time::Duration::from_secs(32);
