@@ -7,7 +7,7 @@ mod date;
 mod ids;
 mod moment;
 
-pub use date::Date;
+pub use date::{Date, Fields};
 pub use ids::Ids;
 pub use moment::Moment;
 
