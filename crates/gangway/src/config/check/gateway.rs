@@ -1,0 +1,183 @@
+use crate::config::mistake::Mistake;
+use crate::config::model::{Configuration, Gateway, SipDomain, SipListen, SipTransport};
+
+/// What is wrong with `[gateway]`.
+pub fn check(configuration: &Configuration, findings: &mut Vec<Mistake>) {
+    let Some(gateway) = &configuration.gateway else { return };
+    if gateway.listen.is_empty() {
+        findings.push(
+            Mistake::error(
+                &gateway.span,
+                "the gateway neither takes nor sends SIP: there is no `[[gateway.listen]]`",
+            )
+            .help("add one:\n[[gateway.listen]]\ntransport = \"tcp\"\naddress = \"0.0.0.0:5060\""),
+        );
+    }
+    if gateway.domains.is_empty() {
+        findings.push(
+            Mistake::error(&gateway.span, "the gateway has no users: there is no `[[gateway.domain]]`")
+                .help("add one:\n[[gateway.domain]]\ndomain = \"example.com\""),
+        );
+    }
+    if gateway.link.is_none() && configuration.proxy.is_none() {
+        findings.push(
+            Mistake::error(&gateway.span, "the gateway has no proxy: there is no `[gateway.link]`")
+                .help("add it, or `[proxy]` for a proxy in the same process"),
+        );
+    }
+    for listen in &gateway.listen {
+        check_listen(listen, findings);
+    }
+    super::check_twice(gateway.domains.iter().map(|domain| &domain.domain), "the SIP domain", findings);
+    for domain in &gateway.domains {
+        check_domain(gateway, domain, findings);
+    }
+    check_both(configuration, gateway, findings);
+}
+
+fn check_listen(listen: &SipListen, findings: &mut Vec<Mistake>) {
+    let parts = [("identity", &listen.identity), ("trust", &listen.trust)];
+    for (key, value) in parts {
+        match (*listen.transport, value) {
+            (SipTransport::Tls, None) => findings.push(
+                Mistake::error(&listen.transport.span, format!("TLS needs `{key}`"))
+                    .help(format!("write {key} = \"NAME\", the name of an `[{key}.NAME]`")),
+            ),
+            (SipTransport::Udp | SipTransport::Tcp, Some(value)) => findings.push(
+                Mistake::error(&value.span, format!("`{key}` is for TLS only"))
+                    .help("take it out, or write transport = \"tls\""),
+            ),
+            (SipTransport::Tls, Some(_)) | (SipTransport::Udp | SipTransport::Tcp, None) => {}
+        }
+    }
+    if listen.name.is_none() && listen.address.port() == 0 {
+        findings.push(Mistake::error(&listen.address.span, "port 0 is a different one at each start"));
+    }
+}
+
+fn check_domain(gateway: &Gateway, domain: &SipDomain, findings: &mut Vec<Mistake>) {
+    super::check_twice(domain.trusted_names.iter(), "the name", findings);
+    let has = |transport| gateway.listen.iter().any(|listen| *listen.transport == transport);
+    if let Some(next_hop) = &domain.next_hop {
+        match next_hop_transport(next_hop) {
+            Err(why) => findings.push(
+                Mistake::error(&next_hop.span, why)
+                    .help("such as \"sip:pool.example.com:5061;transport=tls\""),
+            ),
+            Ok(Some(transport)) if !gateway.listen.is_empty() && !has(transport) => findings.push(
+                Mistake::error(
+                    &next_hop.span,
+                    format!(
+                        "this next hop is reached over {0}, and no `[[gateway.listen]]` has {0}",
+                        word(transport)
+                    ),
+                )
+                .help(format!("add a `[[gateway.listen]]` with transport = \"{}\"", word(transport))),
+            ),
+            Ok(_) => {}
+        }
+    }
+    if let Some(name) = domain.trusted_names.first().filter(|_| !has(SipTransport::Tls)) {
+        findings.push(
+            Mistake::error(&name.span, "a name is proved over TLS only, and no `[[gateway.listen]]` has it")
+                .help("add one with transport = \"tls\", or use `trusted-addresses`"),
+        );
+    }
+    let without_proof = has(SipTransport::Tcp) || has(SipTransport::Udp);
+    if let Some(address) = domain.trusted_addresses.first().filter(|_| !without_proof) {
+        findings.push(
+            Mistake::error(
+                &address.span,
+                "an address is for UDP and TCP, and no `[[gateway.listen]]` has them",
+            )
+            .help("use `trusted-names`: over TLS a server proves its name"),
+        );
+    }
+    for address in &domain.trusted_addresses {
+        let (host, port) = &address.value;
+        if host.parse::<std::net::IpAddr>().is_err() || port.is_some() {
+            findings.push(
+                Mistake::error(&address.span, "this must be an IP address without a port")
+                    .help("write what the server's packets come from, such as \"192.0.2.10\""),
+            );
+        }
+    }
+    if domain.trusted_names.is_empty() && domain.trusted_addresses.is_empty() {
+        findings.push(
+            Mistake::warning(
+                &domain.domain.span,
+                format!(
+                    "no SIP server may write for users of `{}`: text only reaches them",
+                    domain.domain.value
+                ),
+            )
+            .help("name its servers in `trusted-names` (TLS) or `trusted-addresses` (UDP, TCP)"),
+        );
+    }
+    if domain.body_size > gateway.limits.body_size {
+        findings.push(Mistake::warning(
+            &domain.span,
+            "`body-size` is above the one of `[gateway.limits]` and never reached",
+        ));
+    }
+}
+
+fn word(transport: SipTransport) -> &'static str {
+    match transport {
+        SipTransport::Udp => "udp",
+        SipTransport::Tcp => "tcp",
+        SipTransport::Tls => "tls",
+    }
+}
+
+/// Returns the transport that a next hop names; none where the DNS is to say.
+fn next_hop_transport(uri: &str) -> Result<Option<SipTransport>, String> {
+    let rest = uri.strip_prefix("sip:").ok_or_else(|| format!("`{uri}` is no SIP URI"))?;
+    let (host, parameters) = rest.split_once(';').unwrap_or((rest, ""));
+    if host.contains('@') {
+        return Err("a next hop is a host, not a user".into());
+    }
+    if super::super::value::split_host(host.trim_matches(['[', ']'])).is_none()
+        && super::super::value::split_host(host).is_none()
+    {
+        return Err(format!("`{host}` is no host"));
+    }
+    let mut transport = None;
+    for parameter in parameters.split(';').filter(|parameter| !parameter.is_empty()) {
+        transport = Some(match parameter.to_ascii_lowercase().as_str() {
+            "transport=udp" => SipTransport::Udp,
+            "transport=tcp" => SipTransport::Tcp,
+            "transport=tls" => SipTransport::Tls,
+            "lr" => continue,
+            _ => return Err(format!("a next hop cannot have `{parameter}`")),
+        });
+    }
+    Ok(transport)
+}
+
+/// What proxy and gateway in one file must agree on.
+fn check_both(configuration: &Configuration, gateway: &Gateway, findings: &mut Vec<Mistake>) {
+    let Some(proxy) = &configuration.proxy else { return };
+    for domain in &gateway.domains {
+        if !proxy.domains.iter().any(|served| served.value == domain.domain.value) {
+            findings.push(
+                Mistake::error(
+                    &domain.domain.span,
+                    format!(
+                        "the proxy does not serve `{}`, so partners cannot reach it",
+                        domain.domain.value
+                    ),
+                )
+                .help("add it to `domains` of `[proxy]`"),
+            );
+        }
+    }
+    for served in &proxy.domains {
+        if !gateway.domains.iter().any(|domain| domain.domain.value == served.value) && proxy.link.is_none() {
+            findings.push(
+                Mistake::error(&served.span, format!("no gateway has the users of `{}`", served.value))
+                    .help("add a `[[gateway.domain]]` for it"),
+            );
+        }
+    }
+}

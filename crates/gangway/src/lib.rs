@@ -1,0 +1,4 @@
+//! The `gangway` binary's parts: the configuration, the command line, the assembly of roles. It
+//! assembles and decides nothing.
+
+pub mod config;
