@@ -23,6 +23,9 @@ pub use tls::{
 pub struct ConnectionId(u64);
 
 impl ConnectionId {
+    /// The least name in the order of names.
+    pub const MIN: Self = Self(0);
+
     /// Returns the name of the `n`th accepted connection; the shell counts.
     #[must_use]
     pub const fn accepted(n: u64) -> Self {
