@@ -1,4 +1,5 @@
 //! The `gangway` binary's parts: the configuration, the command line, the assembly of roles. It
 //! assembles and decides nothing.
 
+pub mod cli;
 pub mod config;

@@ -42,12 +42,17 @@ fn the_manual_is_in_step_with_the_table() {
     in_step("docs/settings.md", &example::manual());
 }
 
+#[test]
+fn the_manual_is_in_step_with_the_command_line() {
+    in_step("docs/commands.md", &gangway::cli::manual());
+}
+
 /// With `GANGWAY_REWRITE` set the page is written instead of compared.
 #[track_caller]
 fn in_step(page: &str, made: &str) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(page);
     if std::env::var_os("GANGWAY_REWRITE").is_some() {
-        std::fs::write(&file, made).unwrap();
+        std::fs::write(&file, made).expect("the page can be written");
     }
 
     let written = std::fs::read_to_string(&file).unwrap_or_default();

@@ -62,10 +62,9 @@ fn check_ports(configuration: &Configuration, findings: &mut Vec<Mistake>) {
 
 fn collide(one: &Claim<'_>, other: &Claim<'_>) -> bool {
     let (a, b) = (one.address.value, other.address.value);
-    let overlap = a.ip() == b.ip()
-        // `[::]` takes IPv4 too, where the system is set up as usual.
-        || a.ip().is_unspecified() && (a.is_ipv6() || b.is_ipv4())
-        || b.ip().is_unspecified() && (b.is_ipv6() || a.is_ipv4());
+    // An IPv6 listener takes IPv6 only, so that `[::]` leaves the port to `0.0.0.0`.
+    let same_family = a.is_ipv4() == b.is_ipv4();
+    let overlap = same_family && (a.ip() == b.ip() || a.ip().is_unspecified() || b.ip().is_unspecified());
     one.datagrams == other.datagrams && a.port() != 0 && a.port() == b.port() && overlap
 }
 

@@ -138,7 +138,7 @@ impl Kind {
             Self::Address => "\"0.0.0.0:5269\"",
             Self::Host => "\"xmpp.example.com:5269\"",
             Self::NextHop => "\"sip:192.0.2.1:5061;transport=tls\"",
-            Self::Path => "\"certificate.pem\"",
+            Self::Path => "\"/etc/gangway/file\"",
             Self::Identity | Self::Trust => "\"public\"",
             Self::Fingerprint => "\"5f:3a:…\" (32 octets)",
             Self::Resolver => "\"192.0.2.53\"",

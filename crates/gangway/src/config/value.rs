@@ -140,7 +140,8 @@ fn address_mistake(text: &str, span: &Span) -> Mistake {
         return mistake.help(format!("add the port: \"{shown}:5269\""));
     }
     if let Some(port) = text.strip_prefix(':').or(Some(text)).filter(|port| port.parse::<u16>().is_ok()) {
-        return mistake.help(format!("to listen on all addresses, write \"[::]:{port}\""));
+        return mistake
+            .help(format!("to listen on all addresses, write \"0.0.0.0:{port}\" (IPv6: \"[::]:{port}\")"));
     }
     mistake.help("write an IP address and a port: \"0.0.0.0:5269\" or \"[::]:5269\"; names are not looked up")
 }
@@ -252,7 +253,7 @@ mod tests {
     fn an_address_says_what_it_lacks() {
         assert_eq!(text(Kind::Address, "\"[::]:5269\""), Ok(Value::Address("[::]:5269".parse().unwrap())));
         assert!(text(Kind::Address, "\"::1\"").unwrap_err().contains("\"[::1]:5269\""));
-        assert!(text(Kind::Address, "\":5269\"").unwrap_err().contains("\"[::]:5269\""));
+        assert!(text(Kind::Address, "\":5269\"").unwrap_err().contains("\"0.0.0.0:5269\""));
         assert!(text(Kind::Address, "\"localhost:5269\"").unwrap_err().contains("names are not looked up"));
     }
 

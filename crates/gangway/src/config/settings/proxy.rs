@@ -17,15 +17,15 @@ pub static PROXY: Section = Section {
     settings: &[
         setting("domains", Kind::List(&Kind::Domain), "The domains that we answer for.")
             .example("[\"example.com\"]"),
-        setting("listen", Kind::List(&Kind::Address), "Where partners connect (XMPP with STARTTLS).")
-            .or("[\"[::]:5269\"]"),
+        setting("listen", Kind::List(&Kind::Address), "Where partners connect (XMPP with STARTTLS). `[::]` takes IPv6 only.")
+            .or("[\"0.0.0.0:5269\", \"[::]:5269\"]"),
         setting(
             "direct-tls-listen",
             Kind::List(&Kind::Address),
             "Where partners connect with TLS from the first octet (XEP-0368).",
         )
         .or("[]")
-        .example("[\"[::]:5270\"]"),
+        .example("[\"0.0.0.0:5270\", \"[::]:5270\"]"),
         setting(
             "identities",
             Kind::List(&Kind::Identity),

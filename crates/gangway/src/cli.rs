@@ -1,0 +1,120 @@
+//! The command line.
+
+mod check;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+
+use crate::config::{self, Reading};
+
+/// XMPP federation for SIP/SIMPLE deployments.
+#[derive(Debug, Parser)]
+#[command(name = "gangway", version, about, max_term_width = 100)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Says every mistake in a configuration file, with its place and what to write instead.
+    ///
+    /// Ends with 0 if there is none, with 1 if there is one, with 2 if the file cannot be read.
+    Check(At),
+    /// What may stand in the configuration file.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Prints a commented configuration file to start from.
+    Example,
+}
+
+/// Where the configuration file is.
+#[derive(Debug, clap::Args)]
+struct At {
+    /// The configuration file.
+    #[arg(long, short, value_name = "FILE", default_value = DEFAULT_FILE)]
+    config: PathBuf,
+}
+
+const DEFAULT_FILE: &str = "/etc/gangway/gangway.toml";
+
+/// Runs the command that the process was started with, and returns its exit code.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match arguments.command {
+        Command::Check(at) => check::run(&at.config),
+        Command::Config(ConfigCommand::Example) => print(&config::example::example()),
+    }
+}
+
+/// A wrong configuration, or a command that came to nothing.
+const WRONG: u8 = 1;
+/// A wrong command line, or a file that cannot be read.
+const UNUSABLE: u8 = 2;
+
+/// Prints to standard output; a reader that has gone away has seen enough.
+fn print(text: &str) -> ExitCode {
+    use std::io::Write as _;
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::from(WRONG),
+    }
+}
+
+/// Prints one line that a person must read.
+fn complain(words: &str) {
+    eprintln!("gangway: {words}");
+}
+
+/// Reads the file and prints what is wrong with it; without a mistake returns what it says.
+fn read(file: &Path) -> Result<Reading, ExitCode> {
+    let reading = config::load(file).map_err(|why| {
+        complain(&why);
+        ExitCode::from(UNUSABLE)
+    })?;
+    if !reading.findings().is_empty() {
+        eprintln!("{}", reading.render(config::paint_for_stderr()));
+    }
+    if reading.is_right() { Ok(reading) } else { Err(ExitCode::from(WRONG)) }
+}
+
+/// Returns the manual's page of all commands, in Markdown.
+#[must_use]
+pub fn manual() -> String {
+    let mut out = String::from(
+        "# Commands\n\n\
+         This page is made from the code; `gangway help COMMAND` prints the same. Commands that talk to a running\n\
+         process find it by the configuration file (`socket` of `[admin]`).\n",
+    );
+    let mut all = Arguments::command();
+    all.build();
+    manual_of(&mut all, "", &mut out);
+    out
+}
+
+fn manual_of(command: &mut clap::Command, above: &str, out: &mut String) {
+    use std::fmt::Write as _;
+    let name = if above.is_empty() {
+        command.get_name().to_owned()
+    } else {
+        format!("{above} {}", command.get_name())
+    };
+    if command.get_name() == "help" {
+        return;
+    }
+    let help = command.clone().term_width(100).render_long_help().to_string();
+    let help: Vec<&str> = help.lines().map(str::trim_end).collect();
+    let _ = write!(out, "\n## `{name}`\n\n```text\n{}\n```\n", help.join("\n").trim_end());
+    for child in command.get_subcommands_mut() {
+        manual_of(child, &name, out);
+    }
+}
