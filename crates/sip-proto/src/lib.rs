@@ -1,5 +1,9 @@
 //! SIP as state machines without IO: transactions, locating servers, and the [`endpoint`] that joins
 //! them with connections into one machine.
 
+mod arena;
+mod deadlines;
 pub mod endpoint;
+mod fingerprint;
+pub mod identity;
 pub mod transaction;

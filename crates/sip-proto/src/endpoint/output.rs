@@ -33,14 +33,14 @@ pub enum Output {
         /// Its name.
         key: ServerKey,
         /// The request.
-        request: Box<Request>,
+        request: Arc<Request>,
         /// Where it came from.
         source: Arc<Source>,
     },
     /// The ACK of a 2xx; the dialog knows it, nothing answers it (RFC 3261 §13.3.1.4).
     Ack {
         /// The ACK.
-        request: Box<Request>,
+        request: Arc<Request>,
         /// Where it came from.
         source: Arc<Source>,
     },
