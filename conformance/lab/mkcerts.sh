@@ -53,8 +53,8 @@ issue "rooms.$LAB_XB_DOMAIN" $both ca "" "" "rooms.$LAB_XB_DOMAIN"
 issue "$LAB_XC_DOMAIN" $both ca "" "" "$LAB_XC_DOMAIN" "rooms.$LAB_XC_DOMAIN"
 issue "$LAB_SIP_DOMAIN" $both ca "" "" "$LAB_SIP_DOMAIN" "proxy.$LAB_SIP_DOMAIN"
 # for the gateway: XMPP side speaks for the SIP domain, SIP side for the XMPP domains
-issue gw-xmpp $both ca "" "" "$LAB_SIP_DOMAIN" "$LAB_GW_HOST"
-issue gw-link $both ca "" "" "$LAB_GW_HOST"                  # the gateway towards the proxy
+issue gw-xmpp $both ca "" "" "$LAB_SIP_DOMAIN" "$LAB_GW_HOST" "$LAB_UAS_DOMAIN"
+issue gw-inside $both ca "" "" "inside.$LAB_GW_HOST"         # the gateway towards the proxy
 issue gw-sip  $both ca "" "" "$LAB_GW_HOST" "$LAB_XA_DOMAIN" "$LAB_XB_DOMAIN"
 XMPPADDR=1 issue gw-xmpp-xmppaddr $both ca "" "" "$LAB_SIP_DOMAIN" "$LAB_GW_HOST"   # valid, but trips ejabberd
 # negative certificates for the gateway's XMPP identity

@@ -1,0 +1,1 @@
+"""The conformance suite: gangway between servers and clients that other people wrote."""

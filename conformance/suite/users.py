@@ -1,0 +1,137 @@
+"""The people at both ends. Each has a thread that owns its socket, and writes down what happens to it."""
+import json, os, queue, re, sys, threading, time, uuid
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lab", "clients"))
+import sipmini, xmppmini
+from .lab import wait_for
+
+MARK = re.compile(r"\[([0-9a-f-]{36})\]")
+CLIENT = "{jabber:client}"
+STANZAS = "{urn:ietf:params:xml:ns:xmpp-stanzas}"
+
+
+class Ledger:
+    """What one user saw, a line for each event, on disk at once."""
+
+    def __init__(self, path, side):
+        self.file, self.side, self.lock = open(path, "a", buffering=1), side, threading.Lock()
+
+    def write(self, event, id, **more):
+        with self.lock:
+            self.file.write(json.dumps(dict(t=time.monotonic(), side=self.side, event=event, id=id, **more)) + "\n")
+
+
+class User:
+    """What the two kinds have in common: texts with an id inside, and a list of what came."""
+
+    def __init__(self, address, side, ledger):
+        self.address, self.ledger, self.n, self.lock = address, Ledger(ledger, side), 0, threading.Lock()
+        self.received, self.answers, self.errors, self.stopped = [], {}, {}, False
+
+    def mark(self, to, text):
+        with self.lock:
+            id, self.n = str(uuid.uuid4()), self.n + 1
+            self.ledger.write("sent", id, **{"from": self.address, "to": to, "n": self.n})
+            return id, f"[{id}] {text}"
+
+    def take(self, text, sender, wire):
+        self.received.append((sender, text))
+        if found := MARK.search(text):
+            self.ledger.write("received", found.group(1), **{"from": sender, "to": self.address, "wire": wire})
+
+    def hears(self, id, seconds=10):
+        """Waits for the text with an id; returns (sender, text)."""
+        found = lambda: next((r for r in list(self.received) if f"[{id}]" in r[1]), None)
+        return wait_for(found, seconds, f"{self.address} receives the text")
+
+
+class XmppUser(User):
+    def __init__(self, lab, address, ip, ledger, resource="lab"):
+        super().__init__(address, "xmpp", ledger)
+        self.client = xmppmini.Client(address, lab["PASSWORD"], ip, int(lab["C2S_PORT"]), resource=resource)
+        self.thread = threading.Thread(target=self.listen, daemon=True)
+        self.thread.start()
+
+    def listen(self):
+        try:
+            while not self.stopped:
+                stanza = self.client.stanza(0.2)
+                if stanza is not None and stanza.tag == CLIENT + "message":
+                    self.take_stanza(stanza)
+        except (EOFError, OSError):
+            self.stopped = True
+
+    def take_stanza(self, stanza):
+        if stanza.get("type") == "error":
+            error = stanza.find(CLIENT + "error")
+            condition = next((c.tag[len(STANZAS):] for c in error if c.tag.startswith(STANZAS)), "?")
+            self.errors[stanza.get("id")] = condition
+            self.ledger.write("error", stanza.get("id"), condition=condition)
+        elif body := stanza.findtext(CLIENT + "body"):
+            self.take(body, stanza.get("from"), stanza.get("id"))
+
+    def send(self, to, text):
+        """Sends a text under its own id and returns the id."""
+        id, marked = self.mark(to, text)
+        self.client.send(f"<message to='{xmppmini.esc(to)}' type='chat' id='{id}'><body>{xmppmini.esc(marked)}</body></message>")
+        return id
+
+    def error(self, id, seconds=12):
+        """Waits for the error that comes back for an id; returns its condition."""
+        return wait_for(lambda: self.errors.get(id), seconds, f"{self.address} hears that it failed")
+
+    def close(self):
+        self.stopped = True
+        self.thread.join(2)
+        self.client.sock.close()
+
+
+class SipUser(User):
+    def __init__(self, lab, address, ip, ledger, transport="udp", proxy=None):
+        super().__init__(address, "sip", ledger)
+        port = lab["SIPS_PORT"] if transport == "tls" else lab["SIP_PORT"]
+        self.ua = sipmini.Ua(address, proxy or f"{lab['SIP_IP']}:{port}", ip, transport=transport, password=lab["PASSWORD"],
+                             cafile=lab.cert("ca.crt"))
+        reply = self.ua.register()
+        assert reply is not None and reply.code == 200, f"{address} cannot register: {reply and reply.start}"
+        self.outbox, self.branches = queue.Queue(), set()
+        self.thread = threading.Thread(target=self.work, daemon=True)
+        self.thread.start()
+
+    def work(self):
+        while not self.stopped:
+            try:
+                id, to, body, headers = self.outbox.get(timeout=0 if self.ua.pending else 0.005)
+            except queue.Empty:
+                for message in self.ua.events(0.02):
+                    self.take_request(message)
+                continue
+            reply = self.ua.request("MESSAGE", f"sip:{to}", body=body, timeout=20,
+                                    headers=[("Content-Type", "text/plain;charset=UTF-8"), *headers])
+            code = reply.code if reply else 0
+            self.answers[id] = code
+            self.ledger.write("answered", id, code=code)
+
+    def take_request(self, message):
+        branch = message.get("via")
+        # A retransmission is the transaction layer's affair, not a second text.
+        if message.start.startswith("MESSAGE") and branch not in self.branches:
+            self.branches.add(branch)
+            sender = re.search(r"sips?:([^>;]+)", message.get("from"))
+            self.take(message.body.decode("utf-8", "replace"), sender and sender.group(1), message.get("call-id"))
+
+    def send(self, to, text, headers=()):
+        id, marked = self.mark(to, text)
+        self.outbox.put((id, to, marked.encode(), headers))
+        return id
+
+    def answer(self, id, seconds=12):
+        """Waits for the final status of an id; 0 is a timeout."""
+        wait_for(lambda: id in self.answers, seconds, f"{self.address} gets a final answer")
+        return self.answers[id]
+
+    def close(self):
+        self.stopped = True
+        self.thread.join(25)
+        self.ua.register(0)
+        self.ua.sock.close()
