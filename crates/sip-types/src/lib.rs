@@ -11,6 +11,7 @@ mod malformed;
 pub mod message;
 mod method;
 pub mod mime;
+mod octets;
 mod params;
 mod reason;
 mod text;

@@ -31,9 +31,9 @@ impl Method {
         Self::known(name.as_bytes()).or_else(|| Token::parse(name).map(Self::Other))
     }
 
-    /// As [`Method::parse`], sharing the octets of an unknown name.
-    pub(crate) fn parse_text(name: &Text) -> Option<Self> {
-        Self::known(name.as_bytes()).or_else(|| Token::parse(name.clone()).map(Self::Other))
+    /// As [`Method::parse`] for a name that is not [`Method::known`], sharing its octets.
+    pub(crate) fn parse_text(name: Text) -> Option<Self> {
+        Token::parse(name).map(Self::Other)
     }
 
     /// Returns the method as it stands on the wire.
@@ -58,7 +58,8 @@ impl Method {
         }
     }
 
-    fn known(name: &[u8]) -> Option<Self> {
+    /// Returns the method if it has a variant.
+    pub(crate) fn known(name: &[u8]) -> Option<Self> {
         Some(match name {
             b"INVITE" => Self::Invite,
             b"ACK" => Self::Ack,

@@ -4,6 +4,8 @@ use std::ops::{Deref, Range};
 
 use bytes::Bytes;
 
+use crate::octets::is_token;
+
 /// A piece of UTF-8 that is cheap to clone and to cut: it shares the octets of the message it came in.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Text(Bytes);
@@ -34,9 +36,12 @@ impl Text {
     /// Returns a part of the text, empty if `range` does not lie on character borders.
     #[must_use]
     pub fn slice(&self, range: Range<usize>) -> Self {
-        match self.as_str().get(range.clone()) {
-            Some("") | None => Self::default(),
-            Some(_) => Self(self.0.slice(range)),
+        let border =
+            |at: usize| at <= self.0.len() && self.0.get(at).is_none_or(|octet| octet & 0xC0 != 0x80);
+        if range.start < range.end && border(range.start) && border(range.end) {
+            Self(self.0.slice(range))
+        } else {
+            Self::default()
         }
     }
 }
@@ -201,6 +206,16 @@ impl Token {
         is_token(text.as_bytes()).then_some(Self(text))
     }
 
+    /// Returns a token of our own.
+    ///
+    /// # Panics
+    /// If it is none: at compile time where the token is a constant.
+    #[must_use]
+    pub const fn from_static(text: &'static str) -> Self {
+        assert!(is_token_const(text.as_bytes()), "a token of ours is one");
+        Self(Text::from_static(text))
+    }
+
     /// Returns the token as a string slice.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -214,15 +229,15 @@ impl fmt::Display for Token {
     }
 }
 
-/// Returns whether `octets` are a `token` (RFC 3261 §25.1).
-pub(crate) fn is_token(octets: &[u8]) -> bool {
-    !octets.is_empty() && octets.iter().all(|b| is_token_octet(*b))
-}
-
-/// Returns whether `octet` may stand in a `token`.
-pub(crate) const fn is_token_octet(octet: u8) -> bool {
-    octet.is_ascii_alphanumeric()
-        || matches!(octet, b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~')
+const fn is_token_const(octets: &[u8]) -> bool {
+    let mut at = 0;
+    while at < octets.len() {
+        if crate::octets::class_of(octets[at]) & crate::octets::TOKEN == 0 {
+            return false;
+        }
+        at += 1;
+    }
+    at > 0
 }
 
 const WHITE: [char; 2] = [' ', '\t'];
