@@ -1,0 +1,5 @@
+//! The store as its user sees it, each file of tests a module.
+
+mod behaviour;
+mod crash;
+mod support;
