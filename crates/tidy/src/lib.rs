@@ -9,6 +9,7 @@ pub mod ratchet;
 pub mod shape;
 pub mod source;
 pub mod specs;
+pub mod supply;
 pub mod tree;
 pub mod words;
 

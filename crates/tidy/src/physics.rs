@@ -8,9 +8,10 @@ use toml::de::{DeTable, DeValue};
 use crate::{Finding, Source, Tree};
 
 /// Crates of others that hold values and functions only: no clock, no socket, no thread. Each was looked at.
-const PURE_OTHERS: [&str; 13] = [
+const PURE_OTHERS: &[&str] = &[
     "base64",
     "bytes",
+    "encoding_rs",
     "hashbrown",
     "hmac",
     "idna",
@@ -19,6 +20,7 @@ const PURE_OTHERS: [&str; 13] = [
     "rand_chacha",
     "sha1",
     "sha2",
+    "siphasher",
     "smallvec",
     "stringprep",
     "subtle",

@@ -1,6 +1,6 @@
 //! Every rule as a sentence. What breaks it is listed with its place; exceptions are in `ratchet.tsv`.
 
-use tidy::{Finding, Tree, physics, settle, shape, specs, words};
+use tidy::{Finding, Tree, physics, settle, shape, specs, supply, words};
 
 #[track_caller]
 fn check(rule: &str, find: fn(&Tree) -> Vec<Finding>) {
@@ -106,4 +106,14 @@ fn a_cited_document_is_in_the_index() {
 #[test]
 fn a_cited_section_names_its_document() {
     check("a cited section names its document", specs::sections_of_nothing);
+}
+
+#[test]
+fn no_banned_version_is_locked() {
+    check("no banned version is locked", supply::banned_versions);
+}
+
+#[test]
+fn every_licence_is_allowed() {
+    check("every licence is allowed", supply::foreign_licences);
 }
