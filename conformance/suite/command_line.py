@@ -25,14 +25,14 @@ def _(world):
 @case("command line", "a right configuration is called right")
 def _(world):
     config = proxy_config(world.lab) + gateway_config(world.lab)
-    run = gangway(world, "check", file(world, config))
+    run = gangway(world, "check", "--config", file(world, config))
     equal(run.returncode, 0, f"the exit status\n{run.stdout}{run.stderr}")
 
 
 @case("command line", "every mistake is told with file, line and column")
 def _(world):
     path = file(world, proxy_config(world.lab) + "\n[gatway]\nname = 5\n")
-    run = gangway(world, "check", path)
+    run = gangway(world, "check", "--config", path)
     assert run.returncode != 0, "a wrong configuration was called right"
     assert re.search(re.escape(path) + r":\d+:\d+", run.stdout + run.stderr), run.stdout + run.stderr
 
