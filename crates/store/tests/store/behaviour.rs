@@ -189,7 +189,7 @@ fn a_directory_that_is_not_there_is_named() {
 
 #[test]
 fn a_store_of_each_earlier_schema_opens_with_what_it_held() {
-    for (schema, dump) in [(1, include_str!("schemas/1.sql"))] {
+    for (schema, dump) in SCHEMAS {
         let place = Place::new();
         rusqlite::Connection::open(place.file()).unwrap().execute_batch(dump).unwrap();
 
@@ -212,3 +212,6 @@ fn a_store_of_a_newer_schema_is_refused_clearly() {
 
     assert!(refused.to_string().contains("newer gangway (schema 999, this one knows 1)"), "{refused}");
 }
+
+/// What each released schema looked like, with a message and a settled key in it.
+const SCHEMAS: [(u32, &str); 1] = [(1, include_str!("schemas/1.sql"))];

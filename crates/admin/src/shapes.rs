@@ -1,0 +1,263 @@
+use serde::{Deserialize, Serialize};
+
+/// What an operator may ask; on the wire `{"command":"status"}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "kebab-case")]
+pub enum Request {
+    /// How the process is.
+    Status,
+    /// Which streams are open with partners.
+    Streams,
+    /// Which partners there are.
+    Partners,
+    /// What waits.
+    Queue,
+    /// How much is logged, and from now on how much if `level` is there.
+    LogLevel {
+        /// The level to change to.
+        level: Option<Level>,
+    },
+    /// Read the configuration and the certificates again.
+    Reload,
+    /// End in good order.
+    Stop,
+}
+
+/// The answer to a [`Request`]; on the wire `{"reply":"status",…}`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "reply", rename_all = "kebab-case")]
+pub enum Reply {
+    /// To [`Request::Status`].
+    Status(Status),
+    /// To [`Request::Streams`].
+    Streams {
+        /// The open ones.
+        streams: Vec<Stream>,
+    },
+    /// To [`Request::Partners`].
+    Partners {
+        /// In the order of the configuration.
+        partners: Vec<Partner>,
+    },
+    /// To [`Request::Queue`].
+    Queue(Queue),
+    /// To [`Request::LogLevel`].
+    LogLevel {
+        /// What holds from now on.
+        level: Level,
+    },
+    /// It is done, or has begun.
+    Done {
+        /// What was done, in words.
+        note: String,
+    },
+    /// It cannot be done.
+    Refused {
+        /// Why and what to do, in words.
+        reason: String,
+    },
+}
+
+/// How much is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "the names are those of the setting")]
+pub enum Level {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+impl Level {
+    /// Every level, the quietest first.
+    pub const ALL: [Self; 5] = [Self::Error, Self::Warn, Self::Info, Self::Debug, Self::Trace];
+
+    /// Returns the word that the configuration has for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+
+    /// Returns the level that a word names.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|level| level.as_str() == word)
+    }
+}
+
+/// How a process is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// The program's version.
+    pub version: String,
+    /// The process.
+    pub pid: u32,
+    /// How long it runs, in seconds.
+    pub uptime: u64,
+    /// Whether it is ending.
+    pub stopping: bool,
+    /// The role in the DMZ, if it runs here.
+    pub proxy: Option<Proxy>,
+    /// The role inside, if it runs here.
+    pub gateway: Option<Gateway>,
+    /// Our certificates.
+    pub certificates: Vec<Certificate>,
+}
+
+/// How a proxy is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Proxy {
+    /// The domains that it answers for.
+    pub domains: Vec<String>,
+    /// How many partners are configured.
+    pub partners: usize,
+    /// How many streams are open that partners opened.
+    pub streams_in: usize,
+    /// How many streams are open that we opened.
+    pub streams_out: usize,
+    /// The names of the gateways that are connected.
+    pub gateways: Vec<String>,
+    /// How many stanzas wait.
+    pub queued: usize,
+}
+
+/// How a gateway is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Gateway {
+    /// The SIP domains that it connects.
+    pub domains: Vec<String>,
+    /// The links to proxies.
+    pub links: Vec<Link>,
+    /// Messages from SIP that are neither delivered nor reported yet.
+    pub unsettled_to_xmpp: usize,
+    /// Messages from XMPP that are neither delivered nor reported yet.
+    pub unsettled_to_sip: usize,
+}
+
+/// A gateway's link to a proxy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    /// The proxy.
+    pub proxy: String,
+    /// Whether stanzas can cross.
+    pub open: bool,
+}
+
+/// One of our certificates.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Certificate {
+    /// Its name in the configuration.
+    pub name: String,
+    /// The names in it.
+    pub names: Vec<String>,
+    /// The last instant it holds, as RFC 3339 writes it.
+    pub expires: String,
+    /// The days until then; below 0 it has expired.
+    pub days_left: i64,
+}
+
+/// Who opened a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Direction {
+    /// The partner.
+    In,
+    /// We.
+    Out,
+}
+
+/// One open stream with a partner.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Stream {
+    /// The connection's name in logs.
+    pub connection: String,
+    /// Who opened it.
+    pub direction: Direction,
+    /// The partner's domains that are proved on it.
+    pub partners: Vec<String>,
+    /// The other end.
+    pub remote: String,
+    /// What proved the partner, such as `SASL EXTERNAL`.
+    pub proof: String,
+    /// The TLS version and cipher; none in clear.
+    pub tls: Option<String>,
+    /// How long it is open, in seconds.
+    pub age: u64,
+    /// Stanzas from the partner.
+    pub received: u64,
+    /// Stanzas to the partner.
+    pub sent: u64,
+    /// Of those, how many the partner has not acknowledged.
+    pub unacknowledged: usize,
+}
+
+/// One partner.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Partner {
+    /// Its domain.
+    pub domain: String,
+    /// Its additional domains.
+    pub additional: Vec<String>,
+    /// What its users may do.
+    pub kind: String,
+    /// By which ways it may prove its domain, such as `SASL over TLS`.
+    pub proofs: Vec<String>,
+    /// Its fixed host.
+    pub host: Option<String>,
+    /// How many streams are open with it.
+    pub streams: usize,
+    /// What people noted about it.
+    pub description: Option<String>,
+}
+
+/// What waits.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Queue {
+    /// Messages from SIP that are neither delivered nor reported yet.
+    pub unsettled_to_xmpp: usize,
+    /// Messages from XMPP that are neither delivered nor reported yet.
+    pub unsettled_to_sip: usize,
+    /// Stanzas that wait for a partner.
+    pub partners: Vec<QueuedPartner>,
+}
+
+/// What waits for one partner.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueuedPartner {
+    /// The partner's domain.
+    pub domain: String,
+    /// How many stanzas.
+    pub stanzas: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_one_plain_object() {
+        let json = |request: &Request| serde_json::to_string(request).unwrap();
+
+        assert_eq!(json(&Request::Status), r#"{"command":"status"}"#);
+        assert_eq!(
+            json(&Request::LogLevel { level: Some(Level::Debug) }),
+            r#"{"command":"log-level","level":"debug"}"#
+        );
+    }
+
+    #[test]
+    fn a_level_is_read_as_it_is_written() {
+        for level in Level::ALL {
+            assert_eq!(Level::parse(level.as_str()), Some(level));
+        }
+        assert_eq!(Level::parse("loud"), None);
+    }
+}
