@@ -7,6 +7,8 @@ use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
+use unicode_normalization::char::is_combining_mark;
+
 use super::JidError;
 
 /// A domain, normalised: lower-case U-labels without a trailing dot, or an IP address.
@@ -138,10 +140,23 @@ fn international(domain: &str) -> Result<(Cow<'_, str>, Option<String>), JidErro
     labels(&ascii)?;
     let (text, validity) = idna::domain_to_unicode(&ascii);
     validity.map_err(forbidden)?;
+    if !text.chars().all(may_stand_in_a_label) {
+        return Err(JidError::DomainForbidden);
+    }
     if idna::domain_to_ascii_strict(&text).ok().as_deref() != Some(ascii.as_str()) {
         return Err(JidError::DomainForbidden);
     }
     if text == ascii { Ok((Cow::Owned(text), None)) } else { Ok((Cow::Owned(text), Some(ascii))) }
+}
+
+/// Letters, digits and marks (RFC 5892 §2), and what only a context allows, which UTS #46 has checked.
+///
+/// UTS #46 would also let symbols pass, some of which look like the `/` and `@` of an address.
+fn may_stand_in_a_label(c: char) -> bool {
+    c.is_alphanumeric()
+        || is_combining_mark(c)
+        || matches!(c, '-' | '.' | '\u{B7}' | '\u{375}' | '\u{5F3}' | '\u{5F4}' | '\u{30FB}')
+        || matches!(c, '\u{200C}' | '\u{200D}')
 }
 
 fn ipv6(domain: &str) -> Result<Cow<'_, str>, JidError> {

@@ -28,7 +28,7 @@ impl Name {
     /// Returns `name`, with every character that a name cannot hold replaced by `_`.
     #[must_use]
     pub fn new(name: &str) -> Self {
-        match well_known(name) {
+        match well_known_name(name) {
             Some(known) => Self(Atom::Known(known)),
             None => Self(Atom::Shared(Arc::from(&*legal_name(name)))),
         }
@@ -37,7 +37,7 @@ impl Name {
     /// Returns `name` if it is a name without a colon (XML-NAMES §3).
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
-        if let Some(known) = well_known(name) {
+        if let Some(known) = well_known_name(name) {
             return Some(Self(Atom::Known(known)));
         }
         is_ncname(name).then(|| Self(Atom::Shared(Arc::from(name))))
@@ -216,18 +216,22 @@ pub(super) fn legal_text(text: &str) -> Cow<'_, str> {
 
 /// Returns the constant that equals `word`, when it is one of those that streams repeat all day.
 pub(super) fn well_known(word: &str) -> Option<&'static str> {
+    index_of(word).map(|index| WORDS[index])
+}
+
+/// Returns the constant that equals `word`, when it is a name and streams repeat it all day.
+pub(super) fn well_known_name(word: &str) -> Option<&'static str> {
+    index_of(word).filter(|index| (1..NAMES.len()).contains(index)).map(|index| NAMES[index])
+}
+
+fn index_of(word: &str) -> Option<usize> {
     let mut slot = slot(word.as_bytes());
     loop {
-        match TABLE[slot] {
-            0 => return None,
-            entry => {
-                let known = WORDS[entry as usize - 1];
-                if known == word {
-                    return Some(known);
-                }
-                slot = (slot + 1) % SLOTS;
-            }
+        let index = usize::from(TABLE[slot]).checked_sub(1)?;
+        if WORDS[index] == word {
+            return Some(index);
         }
+        slot = (slot + 1) % SLOTS;
     }
 }
 
@@ -261,6 +265,7 @@ const fn table() -> [u8; SLOTS] {
     table
 }
 
+/// Names, but for the first word, which is the namespace that is none.
 const NAMES: &[&str] = &[
     "",
     "message",
@@ -418,6 +423,14 @@ mod tests {
         for word in WORDS {
             assert_eq!(well_known(word), Some(word));
         }
+        for name in &NAMES[1..] {
+            assert!(is_ncname(name), "{name}");
+            assert_eq!(well_known_name(name), Some(*name));
+        }
+        for namespace in ns::ALL {
+            assert_eq!(well_known_name(namespace), None);
+        }
+        assert_eq!(well_known_name(""), None);
         assert_eq!(well_known("jabber:servex"), None);
         assert_eq!(well_known("messagf"), None);
     }

@@ -240,10 +240,10 @@ impl Parser {
         let token = utf8(&self.buffer[self.read..end])?;
         let begins = self.tree.depth() == 0;
         let element = apply(&mut self.tree, kind, token, &self.limits)?;
-        if begins && self.tree.begins_a_stream(element.as_ref()) {
+        if begins && self.tree.begins_with_what_must_not(element.as_ref()) {
             return Err(XmlError::new(
                 StreamCondition::UnsupportedStanzaType,
-                "there is a stream inside the stream",
+                "a first-level element is not of this stream's kind",
             ));
         }
         self.taken += end - self.read;

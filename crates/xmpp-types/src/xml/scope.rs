@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::chars::is_ncname;
 use super::error::{Limit, XmlError};
-use super::name::{Name, Namespace, well_known};
+use super::name::{Name, Namespace, well_known, well_known_name};
 use crate::ns;
 
 /// Prefixes and what they are bound to, innermost last.
@@ -82,10 +82,8 @@ impl Interner {
 
     /// Returns the name `word`, if it is one.
     pub(super) fn name(&mut self, word: &str) -> Result<Name, XmlError> {
-        // Every well-known word without a colon or slash is a name, but for the empty one.
-        match well_known(word) {
-            Some(known) if !known.is_empty() && !known.contains(':') => Ok(Name::known(known)),
-            Some(_) => Err(XmlError::not_well_formed("a name is malformed")),
+        match well_known_name(word) {
+            Some(known) => Ok(Name::known(known)),
             None if is_ncname(word) => Ok(Name::shared(self.shared(word))),
             None => Err(XmlError::not_well_formed("a name is malformed")),
         }

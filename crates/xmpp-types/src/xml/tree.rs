@@ -20,6 +20,8 @@ pub(super) struct Tree {
     default: Namespace,
     /// The stream's content namespace, which elements hold as [`ns::SERVER`].
     content: Namespace,
+    /// Whether the first-level element is in [`ns::SERVER`] on the wire, which is not the content namespace.
+    is_disguised: bool,
     /// Elements begun since the first level.
     elements: usize,
     scratch: Vec<RawAttribute>,
@@ -83,10 +85,11 @@ impl Tree {
         self.content = content;
     }
 
-    /// Returns whether the first-level element that has just begun, or ended as `element`, is a stream.
-    pub(super) fn begins_a_stream(&self, element: Option<&Element>) -> bool {
+    /// Returns whether the first-level element that has just begun, or ended as `element`, can never be
+    /// one: a stream inside the stream, or an element that only looks like one of the content namespace.
+    pub(super) fn begins_with_what_must_not(&self, element: Option<&Element>) -> bool {
         let element = element.or_else(|| self.frames.first().map(|frame| &frame.element));
-        element.is_some_and(|element| element.is("stream", ns::STREAMS))
+        element.is_some_and(|element| element.is("stream", ns::STREAMS)) || self.is_disguised
     }
 
     /// Reads a start tag, and returns the first-level element if it ends here.
@@ -192,6 +195,10 @@ impl Tree {
             attributes.push(Attribute { namespace, name, value });
         }
         let name = self.interner.name(&tag[start.name.local.clone()])?;
+        if self.frames.is_empty() {
+            let mapped = !self.content.is_empty() && self.content != *ns::SERVER;
+            self.is_disguised = mapped && namespace == *ns::SERVER;
+        }
         let namespace = self.held(namespace);
         Ok(Resolved { namespace, name, attributes, default, mark, empty: start.empty })
     }
