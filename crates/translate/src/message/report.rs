@@ -1,0 +1,113 @@
+//! Telling a SIP user what became of a message that was accepted with 202 and could not be delivered.
+
+use bytes::Bytes;
+use sip_types::header::{CallId, ContentType, NameAddr};
+use sip_types::{HeaderText, Uri};
+use xmpp_types::jid::Jid;
+use xmpp_types::stanza_error::StanzaError;
+use xmpp_types::xml::Element;
+
+use super::to_sip::{plain_text, token};
+use super::{MessageToSip, NotificationRequest};
+use crate::address::{Profile, Unmappable, jid_to_sip, sender_to_jid};
+use crate::error::{condition_to_status, language_header};
+use crate::hash::Fields;
+
+/// What there is to tell.
+#[derive(Clone, Copy, Debug)]
+pub struct FailureReport<'a> {
+    /// Whom the message did not reach. The report comes from this address, so that it stands in the conversation
+    /// in which the message was written.
+    pub recipient: &'a Jid,
+    /// Who wrote the message, and is told.
+    pub sender: &'a Uri,
+    /// What was written; its beginning is quoted.
+    pub text: &'a str,
+    /// Why it was not delivered.
+    pub error: &'a StanzaError,
+    /// What the message's envelope asked for: a report in its form instead of words.
+    pub notification: Option<&'a NotificationRequest>,
+    /// The id of the stanza; the same report has the same Call-ID when it is made again.
+    pub id: &'a str,
+}
+
+/// Returns the MESSAGE that reports a failure: a negative delivery notification if one was asked for (RFC 5438
+/// §7.2.1.1), else words. A report is itself never reported on.
+///
+/// # Errors
+/// Says why an address has no SIP form; the sender's always has, for a message came from it.
+pub fn failure_report_to_sip(
+    report: &FailureReport<'_>,
+    profile: Profile,
+) -> Result<MessageToSip, Unmappable> {
+    let from_jid = report.recipient.to_bare().into();
+    let to_jid = sender_to_jid(report.sender)?;
+    let request_uri = jid_to_sip(&to_jid, profile)?;
+    let from = jid_to_sip(&from_jid, profile)?;
+    let (hash, tag) = Fields::of("failure report").with(report.id.as_bytes()).finish();
+    let wanted = report.notification.filter(|asked| asked.negative);
+    let (content_type, body) = match wanted {
+        Some(asked) => (cpim(), notification(asked, from.as_str(), request_uri.as_str())),
+        None => (plain_text(), words(report)),
+    };
+    Ok(MessageToSip {
+        id: None,
+        receipt_requested: false,
+        to: NameAddr::new(request_uri.address()),
+        request_uri,
+        from: NameAddr::new(from).with_tag(&token(tag)),
+        call_id: CallId::parse(hash).expect("letters and digits are a word"),
+        subject: None,
+        content_language: language_header("en"),
+        date: None,
+        content_type,
+        // RFC 5438 §8.2 puts the disposition inside the envelope; outside there is none.
+        content_disposition: None::<HeaderText>,
+        body: Bytes::from(body),
+        from_jid,
+        to_jid,
+    })
+}
+
+fn words(report: &FailureReport<'_>) -> String {
+    let error = report.error;
+    let status = condition_to_status(error.condition, error.kind, false, error.address.is_some());
+    let why = error.text.as_deref().map(str::trim).filter(|text| !text.is_empty());
+    let why = why.unwrap_or_else(|| sip_types::reason_phrase(status));
+    let quoted: String = report.text.chars().take(QUOTE_MAX).collect();
+    let more = if quoted.len() < report.text.len() { "…" } else { "" };
+    format!(
+        "Your message to {} was not delivered: {why} ({}).\r\n> {}{more}",
+        report.recipient.to_bare(),
+        error.condition,
+        quoted.replace('\n', "\n> "),
+    )
+}
+
+/// RFC 5438 §7.2.1: an envelope around a document that says `failed`.
+fn notification(asked: &NotificationRequest, recipient: &str, sender: &str) -> String {
+    let leaf = |name: &'static str, text: &str| Element::new(IMDN, name).with_text(text);
+    let failed = Element::new(IMDN, "status").with_child(Element::new(IMDN, "failed"));
+    let document = Element::new(IMDN, "imdn")
+        .with_child(leaf("message-id", &asked.message_id))
+        .with_child(leaf("datetime", &asked.date_time))
+        .with_child(leaf("recipient-uri", recipient))
+        .with_child(Element::new(IMDN, "delivery-notification").with_child(failed));
+    let document = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\r\n{document}\r\n");
+    let (message_id, _) = Fields::of("notification").with(asked.message_id.as_bytes()).finish();
+    format!(
+        "From: <{recipient}>\r\nTo: <{sender}>\r\nNS: imdn <urn:ietf:params:imdn>\r\n\
+         imdn.Message-ID: {message_id}\r\n\r\n\
+         Content-type: message/imdn+xml\r\nContent-Disposition: notification\r\nContent-length: {}\r\n\r\n{document}",
+        document.len(),
+    )
+}
+
+fn cpim() -> ContentType {
+    ContentType::parse("message/cpim").expect("it is a media type")
+}
+
+/// The namespace of the document (RFC 5438 §11).
+const IMDN: &str = "urn:ietf:params:xml:ns:imdn";
+/// How much of the message is quoted.
+const QUOTE_MAX: usize = 120;
