@@ -52,10 +52,6 @@ impl<T> Arena<T> {
         Some(content)
     }
 
-    pub fn len(&self) -> usize {
-        self.slots.len() - self.free.len()
-    }
-
     pub fn iter(&self) -> impl Iterator<Item = (u64, &T)> {
         self.slots.iter().enumerate().filter_map(|(index, slot)| {
             let content = slot.content.as_ref()?;
@@ -87,6 +83,6 @@ mod tests {
         assert_eq!(arena.get(old), None);
         assert_eq!(arena.remove(old), None);
         assert_eq!(arena.get(new), Some(&"new"));
-        assert_eq!(arena.len(), 1);
+        assert_eq!(arena.iter().count(), 1);
     }
 }

@@ -6,4 +6,5 @@ mod deadlines;
 pub mod endpoint;
 mod fingerprint;
 pub mod identity;
+pub mod locate;
 pub mod transaction;

@@ -269,7 +269,7 @@ mod client_invite {
         let mut client = new(Unreliable);
         client.drain(&[Ict::Send]);
 
-        client.hear(486, 100).drain(&[Ict::Deliver, Ict::SendAck]);
+        client.hear(486, 100).drain(&[Ict::SendAck, Ict::Deliver]);
         client.hear(486, 600).drain(&[Ict::SendAck]);
         client.hear(180, 700).drain(&[]);
         client.hear(200, 800).drain(&[]);
@@ -284,7 +284,7 @@ mod client_invite {
         client.drain(&[Ict::Send]);
 
         client.hear(180, 50).drain(&[Ict::Deliver]);
-        client.hear(486, 100).drain(&[Ict::Deliver, Ict::SendAck]);
+        client.hear(486, 100).drain(&[Ict::SendAck, Ict::Deliver]);
         client.is_over();
     }
 
@@ -311,7 +311,7 @@ mod client_invite {
         proceeding.hear(180, 10).drain(&[Ict::Deliver]);
         let mut completed = new(Unreliable);
         completed.drain(&[Ict::Send]);
-        completed.hear(404, 10).drain(&[Ict::Deliver, Ict::SendAck]);
+        completed.hear(404, 10).drain(&[Ict::SendAck, Ict::Deliver]);
 
         for ended in [&mut calling, &mut proceeding, &mut completed] {
             ended.fail(20).drain(&[Ict::TransportFailed]);

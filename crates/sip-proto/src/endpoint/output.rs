@@ -121,6 +121,8 @@ pub enum Failure {
     },
     /// The endpoint has too many requests under way.
     Overloaded,
+    /// The INVITE was cancelled before it was sent.
+    Cancelled,
     /// The request cannot be carried by what is configured, in words.
     NoTransport {
         /// Why.
@@ -152,6 +154,7 @@ impl Failure {
             | Self::Certificate { .. }
             | Self::Resting { .. }
             | Self::Overloaded
+            | Self::Cancelled
             | Self::NoTransport { .. } => false,
         }
     }
@@ -172,6 +175,7 @@ impl fmt::Display for Failure {
                 write!(out, "asked to wait, {} s left", retry_after.as_secs())
             }
             Self::Overloaded => out.write_str("too many requests under way"),
+            Self::Cancelled => out.write_str("cancelled before it was sent"),
             Self::NoTransport { reason } => out.write_str(reason),
         }
     }

@@ -22,11 +22,11 @@ impl Route {
         Self::Fixed(Arc::new(hop))
     }
 
-    /// Returns the route that the DNS gives a domain.
+    /// Returns the route that the DNS gives a domain, an A-label; `None` if it is no host name.
     #[must_use]
-    pub fn to_domain(domain: &str) -> Self {
-        let host = Host::parse(domain).unwrap_or_else(|| Host::Name(domain.into()));
-        Self::Locate(Arc::new(NextHop { host, port: None, transport: None, secure: false }))
+    pub fn to_domain(domain: &str) -> Option<Self> {
+        let host = Host::parse(domain)?;
+        Some(Self::Locate(Arc::new(NextHop { host, port: None, transport: None, secure: false })))
     }
 
     /// Returns the route that a URI asks for: a Request-URI or the top Route value (RFC 3263 §4).

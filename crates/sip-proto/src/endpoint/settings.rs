@@ -20,6 +20,8 @@ pub struct Settings {
     pub limits: Limits,
     /// How long dialling a connection, TLS included, may take.
     pub connect_within: Duration,
+    /// How long after its start a request may still be tried at a further target.
+    pub try_within: Duration,
     /// How long an accepted connection may take for its first message, and any connection for the rest
     /// of a message that has begun.
     pub message_within: Duration,
@@ -56,6 +58,7 @@ impl Settings {
             message: sip_types::Limits::default(),
             limits: Limits::default(),
             connect_within: Duration::from_secs(4),
+            try_within: Duration::from_secs(90),
             message_within: Duration::from_secs(30),
             keep_alive_after: Duration::from_secs(90),
             idle_after: Duration::from_secs(30 * 60),

@@ -97,7 +97,6 @@ impl ClientInvite {
     pub fn handle_response(&mut self, status: u16, now: Now) {
         match self.state {
             State::Calling { .. } | State::Proceeding => {
-                self.outputs.push(Output::Deliver);
                 self.state = match status {
                     ..200 => State::Proceeding,
                     200..300 => State::Accepted { until: now.moment + self.timing.lifetime() },
@@ -111,6 +110,7 @@ impl ClientInvite {
                         }
                     }
                 };
+                self.outputs.push(Output::Deliver);
             }
             State::Completed { .. } => {
                 if status >= 300 {
