@@ -4,9 +4,22 @@
 //! that keeps the promise of ARCHITECTURE.md ("What accepted means"): what we accepted is delivered or
 //! reported, exactly once.
 
+mod answers;
+mod delivery;
+mod gateway;
+mod links;
+mod notice;
 mod record;
+mod report_to;
+mod settings;
+mod sip_side;
+mod xmpp_side;
 
+pub use delivery::DeliverySettings;
+pub use gateway::{Gateway, Output, Snapshot};
+pub use notice::{Notice, Private, Trace};
 pub use record::{AcceptedMessage, Direction, MessageKey, NotStored, Record, Recovered, Ticket};
+pub use settings::{AddressRange, Peers, ProxyLink, Settings, SipDomain};
 
 /// How long a settled message's key is remembered: the time in which a UAC may still retransmit a
 /// request that it has no answer for (Timer F, 64·T1, RFC 3261 §17.1.2.2).

@@ -1,0 +1,276 @@
+//! The gateway as one machine.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use clock_types::{Ids, Moment, Now, earliest};
+use net_types::{Event, Order};
+use sip_proto::endpoint::{self, Endpoint, RequestKey, ServerKey};
+use sip_types::Request;
+use translate::message::MessageToSip;
+use xmpp_proto::link::ReceivedId;
+
+use crate::delivery::{Number, StoreOrder, ToSip, ToXmpp};
+use crate::links::{LinkEvent, Links, Sent};
+use crate::notice::{Notice, Trace};
+use crate::record::{NotStored, Record, Recovered, Ticket};
+use crate::settings::Settings;
+
+/// What the gateway wants done, in order.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// For the network.
+    Order(Order),
+    /// For the store; answered by [`Gateway::handle_stored`]. The gateway itself waits for that before it
+    /// tells anybody that a message is safe.
+    Record {
+        /// Its name.
+        ticket: Ticket,
+        /// The change.
+        record: Record,
+    },
+    /// For the operator.
+    Notice(Notice),
+    /// After [`Gateway::handle_stop`]: nothing is left to do.
+    Stopped,
+}
+
+/// How much is under way, for `gangway status`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Messages from SIP that are not settled.
+    pub to_xmpp: usize,
+    /// Messages from XMPP that are not settled.
+    pub to_sip: usize,
+    /// Each proxy's name, and whether its link is open.
+    pub links: Vec<(String, bool)>,
+    /// Whether the gateway is stopping.
+    pub stopping: bool,
+}
+
+/// The gateway.
+#[derive(Debug)]
+pub struct Gateway {
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) ids: Ids,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) links: Links,
+    pub(crate) to_xmpp: ToXmpp,
+    pub(crate) to_sip: ToSip,
+    /// SIP requests that wait for their answer.
+    pub(crate) asked: BTreeMap<Number, Asked>,
+    /// What names the messages from SIP that are not settled, in both protocols.
+    pub(crate) to_xmpp_traces: BTreeMap<Number, Trace>,
+    pub(crate) to_sip_traces: BTreeMap<Number, Trace>,
+    /// Messages from SIP by the id of their stanza, so that an error finds its message.
+    pub(crate) by_stanza: BTreeMap<String, Number>,
+    /// Messages from XMPP that the link does not know as settled.
+    pub(crate) received: BTreeMap<Number, (usize, ReceivedId)>,
+    /// Messages from XMPP that are translated and wait for their turn.
+    pub(crate) translated: BTreeMap<Number, Box<MessageToSip>>,
+    /// Our own requests.
+    pub(crate) requests: BTreeMap<RequestKey, Ours>,
+    pub(crate) next_request: u64,
+    stopping: Option<Moment>,
+    stopped: bool,
+    pub(crate) outputs: VecDeque<Output>,
+}
+
+/// A SIP request that waits for its answer.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) key: ServerKey,
+    pub(crate) request: Arc<Request>,
+}
+
+/// What a request of ours is about.
+#[derive(Clone, Debug)]
+pub(crate) enum Ours {
+    /// A message from XMPP.
+    Message { number: Number, receipt: Option<Box<xmpp_types::xml::Element>> },
+    /// The report of a message from SIP that was not delivered.
+    Report(Number),
+}
+
+impl Gateway {
+    /// Returns a gateway that goes on from what an earlier process left in the store.
+    #[must_use]
+    pub fn new(settings: Settings, recovered: Recovered, mut ids: Ids, now: Now) -> Self {
+        let links = Links::new(&settings.proxies, &mut ids);
+        let mut gateway = Self {
+            endpoint: Endpoint::new(settings.sip.clone(), ids.fork()),
+            links,
+            to_xmpp: ToXmpp::new(settings.delivery),
+            to_sip: ToSip::new(settings.delivery),
+            asked: BTreeMap::new(),
+            to_xmpp_traces: BTreeMap::new(),
+            to_sip_traces: BTreeMap::new(),
+            by_stanza: BTreeMap::new(),
+            received: BTreeMap::new(),
+            translated: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            next_request: 0,
+            stopping: None,
+            stopped: false,
+            outputs: VecDeque::new(),
+            settings: Arc::new(settings),
+            ids,
+        };
+        gateway.recover(recovered, now);
+        gateway.pump(now);
+        gateway
+    }
+
+    /// Takes what happened on the network.
+    pub fn handle_event(&mut self, event: Event, now: Now) {
+        match self.links.take(event, now) {
+            None => {}
+            Some(event) => self.endpoint.handle_net(event, now),
+        }
+        self.pump(now);
+    }
+
+    /// Takes the outcome of an order to the store.
+    pub fn handle_stored(&mut self, ticket: Ticket, stored: Result<(), NotStored>, now: Now) {
+        if let Err(NotStored { reason }) = &stored {
+            self.outputs.push_back(Output::Notice(Notice::StoreFailed { reason: reason.clone() }));
+        }
+        self.to_xmpp.handle_stored(ticket, stored.clone(), now);
+        self.to_sip.handle_stored(ticket, stored, now);
+        self.pump(now);
+    }
+
+    /// Begins to end in good order: new requests are answered 503, what is held goes to disk, the link
+    /// is closed, [`Output::Stopped`] follows.
+    pub fn handle_stop(&mut self, now: Now) {
+        if self.stopping.is_some() {
+            return;
+        }
+        self.stopping = Some(now.moment + self.settings.stop_within);
+        self.endpoint.handle_stop(now);
+        self.to_xmpp.handle_stop(now);
+        self.to_sip.handle_stop(now);
+        self.pump(now);
+    }
+
+    /// Does what the clock asks for.
+    pub fn handle_timeout(&mut self, now: Now) {
+        self.links.handle_timeout(now);
+        self.endpoint.handle_timeout(now);
+        self.to_xmpp.handle_timeout(now);
+        self.to_sip.handle_timeout(now);
+        self.pump(now);
+    }
+
+    /// Returns when to call [`Self::handle_timeout`].
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Moment> {
+        if self.stopped {
+            return None;
+        }
+        let sip = earliest(self.endpoint.poll_timeout(), self.links.poll_timeout());
+        let delivery = earliest(self.to_xmpp.poll_timeout(), self.to_sip.poll_timeout());
+        earliest(earliest(sip, delivery), self.stopping)
+    }
+
+    /// Returns what is wanted next.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// Returns how much is under way.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            to_xmpp: self.to_xmpp.unsettled(),
+            to_sip: self.to_sip.unsettled(),
+            links: self.links.states(),
+            stopping: self.stopping.is_some(),
+        }
+    }
+
+    /// Lets the parts tell each other until none has anything to say.
+    fn pump(&mut self, now: Now) {
+        if self.stopped {
+            return;
+        }
+        loop {
+            if let Some(output) = self.endpoint.poll_output() {
+                self.handle_endpoint(output, now);
+            } else if let Some(event) = self.links.poll() {
+                self.handle_link(event, now);
+            } else if let Some(output) = self.to_xmpp.poll_output() {
+                self.handle_to_xmpp(output, now);
+            } else if let Some(output) = self.to_sip.poll_output() {
+                self.handle_to_sip(output, now);
+            } else {
+                break;
+            }
+        }
+        self.stop_if_quiet(now);
+    }
+
+    fn stop_if_quiet(&mut self, now: Now) {
+        let Some(deadline) = self.stopping else { return };
+        let safe = !self.to_xmpp.is_answering() && !self.to_sip.is_exposed();
+        if !safe && now.moment < deadline {
+            return;
+        }
+        self.stopped = true;
+        self.links.stop(now);
+        while let Some(event) = self.links.poll() {
+            if let LinkEvent::Order(order) = event {
+                self.outputs.push_back(Output::Order(order));
+            }
+        }
+        self.outputs.push_back(Output::Stopped);
+    }
+
+    fn handle_endpoint(&mut self, output: endpoint::Output, now: Now) {
+        match output {
+            endpoint::Output::Order(order) => self.outputs.push_back(Output::Order(order)),
+            endpoint::Output::Request { key, request, source } => {
+                self.handle_request(key, request, &source, now)
+            }
+            endpoint::Output::Response { key, response } => self.handle_response(key, &response, now),
+            endpoint::Output::Failed { key, failure } => self.handle_failure(key, &failure, now),
+            endpoint::Output::Notice(notice) => self.notice(Notice::Sip(notice)),
+            // No session is ever opened, so that nothing of one can come.
+            endpoint::Output::Ack { .. } | endpoint::Output::Cancelled { .. } => {}
+            // The sender gave up; the message goes its way, and its end is noted.
+            endpoint::Output::Expired { key } => self.asked.retain(|_, asked| asked.key != key),
+        }
+    }
+
+    fn handle_link(&mut self, event: LinkEvent, now: Now) {
+        match event {
+            LinkEvent::Order(order) => self.outputs.push_back(Output::Order(order)),
+            LinkEvent::Notice(notice) => self.notice(notice),
+            LinkEvent::Stanza { link, n, stanza } => {
+                // A stopping gateway takes nothing new: the proxy keeps it for the next one.
+                if self.stopping.is_none() {
+                    self.handle_stanza(link, n, stanza, now);
+                }
+            }
+            LinkEvent::Settled(Sent::Message(number)) => self.to_xmpp.handle_settled(number, now),
+            LinkEvent::Settled(Sent::Report(number)) => self.to_sip.handle_reported(number, now),
+            LinkEvent::Settled(Sent::Courtesy) => {}
+        }
+    }
+
+    pub(crate) fn notice(&mut self, notice: Notice) {
+        self.outputs.push_back(Output::Notice(notice));
+    }
+
+    pub(crate) fn store(&mut self, order: StoreOrder) {
+        self.outputs.push_back(Output::Record { ticket: order.ticket, record: order.record });
+    }
+
+    /// Sends a request of our own.
+    pub(crate) fn send(&mut self, about: Ours, request: Request, route: &endpoint::Route, now: Now) {
+        self.next_request += 1;
+        let key = RequestKey(self.next_request);
+        self.requests.insert(key, about);
+        self.endpoint.send(key, request, route, now);
+    }
+}

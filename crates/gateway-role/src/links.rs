@@ -1,0 +1,273 @@
+//! The links to the proxies: dialled, judged, and asked for by those who have a stanza.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use clock_types::{Ids, Moment, Now, earliest};
+use net_types::{Bytes, ConnectionId, Event, Order, TlsFacts, TrustVerdict};
+use xmpp_proto::link::{Dialer, LinkSettings, Output as DialerOutput, ReceivedId, SendId};
+use xmpp_types::xml::Element;
+
+use crate::delivery::Number;
+use crate::notice::Notice;
+use crate::settings::ProxyLink;
+
+/// How long dialling a proxy may take, handshake included.
+const CONNECT_WITHIN: Duration = Duration::from_secs(10);
+
+/// What a stanza that we sent was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// A message from SIP.
+    Message(Number),
+    /// The error stanza of a message from XMPP.
+    Report(Number),
+    /// An answer whose fate changes nothing.
+    Courtesy,
+}
+
+/// What comes of the links.
+#[derive(Debug)]
+pub enum LinkEvent {
+    /// For the network.
+    Order(Order),
+    /// For the operator.
+    Notice(Notice),
+    /// A stanza came in.
+    Stanza {
+        /// Which link.
+        link: usize,
+        /// Its name there.
+        n: ReceivedId,
+        /// The stanza.
+        stanza: Element,
+    },
+    /// A stanza of ours is settled.
+    Settled(Sent),
+}
+
+/// All links.
+#[derive(Debug)]
+pub struct Links {
+    links: Vec<Link>,
+    connections: BTreeMap<ConnectionId, usize>,
+    dialled: u64,
+    orders: VecDeque<Order>,
+}
+
+#[derive(Debug)]
+struct Link {
+    proxy: ProxyLink,
+    dialer: Dialer,
+    connection: Option<ConnectionId>,
+    sent: BTreeMap<SendId, Sent>,
+}
+
+impl Links {
+    /// Begins to dial every proxy.
+    pub fn new(proxies: &[ProxyLink], ids: &mut Ids) -> Self {
+        let links = proxies
+            .iter()
+            .map(|proxy| {
+                // Two gateways have two names, so that a proxy never takes one for the other.
+                let name = ids.token("gateway");
+                let settings = LinkSettings { name, peer: proxy.name.clone(), ..LinkSettings::default() };
+                let dialer = Dialer::new(settings, ids.fork());
+                Link { proxy: proxy.clone(), dialer, connection: None, sent: BTreeMap::new() }
+            })
+            .collect();
+        Self { links, connections: BTreeMap::new(), dialled: 0, orders: VecDeque::new() }
+    }
+
+    /// Takes an event if it concerns a link, else gives it back.
+    pub fn take(&mut self, event: Event, now: Now) -> Option<Event> {
+        match event {
+            Event::Connected { connection, local, tls } => match self.of(connection) {
+                Some(link) => {
+                    if let Err(reason) = link.judge(tls.as_deref()) {
+                        link.connection = None;
+                        link.dialer.handle_closed(Some(reason), now);
+                        self.connections.remove(&connection);
+                        self.orders.push_back(Order::Close { connection });
+                    } else {
+                        link.dialer.handle_connected(now);
+                    }
+                }
+                None => return Some(Event::Connected { connection, local, tls }),
+            },
+            Event::ConnectFailed { connection, stage, reason } => match self.of(connection) {
+                Some(link) => {
+                    link.connection = None;
+                    link.dialer.handle_closed(Some(reason), now);
+                    self.connections.remove(&connection);
+                }
+                None => return Some(Event::ConnectFailed { connection, stage, reason }),
+            },
+            Event::Bytes { connection, bytes } => match self.of(connection) {
+                Some(link) => link.dialer.handle_bytes(&bytes, now),
+                None => return Some(Event::Bytes { connection, bytes }),
+            },
+            Event::Closed { connection, reason } => match self.of(connection) {
+                Some(link) => {
+                    link.connection = None;
+                    link.dialer.handle_closed(reason, now);
+                    self.connections.remove(&connection);
+                }
+                None => return Some(Event::Closed { connection, reason }),
+            },
+            other @ (Event::Accepted { .. }
+            | Event::TlsStarted { .. }
+            | Event::Datagram { .. }
+            | Event::Resolved { .. }) => return Some(other),
+        }
+        None
+    }
+
+    /// Hands a stanza to a link that is up, else to the one that will carry it when it is. The same pair of
+    /// users keeps to one link while it is up, so that their order is kept.
+    pub fn send(&mut self, stanza: Element, about: Sent, pair: &str, now: Now) {
+        let Some(link) = choose(&mut self.links, pair) else { return };
+        let id = link.dialer.send(stanza, now);
+        link.sent.insert(id, about);
+    }
+
+    /// Hands a stanza to a certain link: the answer to one that came over it.
+    pub fn reply(&mut self, link: usize, stanza: Element, about: Sent, now: Now) {
+        if let Some(link) = self.links.get_mut(link) {
+            let id = link.dialer.send(stanza, now);
+            link.sent.insert(id, about);
+        }
+    }
+
+    /// Takes a stanza back if nothing of it has left; tells whether it could.
+    pub fn withdraw(&mut self, about: Sent) -> bool {
+        self.links.iter_mut().any(|link| {
+            let id = link.sent.iter().find(|(_, sent)| **sent == about).map(|(id, _)| *id);
+            id.is_some_and(|id| link.dialer.withdraw(id) && link.sent.remove(&id).is_some())
+        })
+    }
+
+    /// Tells a proxy that a stanza of its is settled here.
+    pub fn settle(&mut self, link: usize, n: ReceivedId, now: Now) {
+        if let Some(link) = self.links.get_mut(link) {
+            link.dialer.settle(n, now);
+        }
+    }
+
+    /// Closes every link for good.
+    pub fn stop(&mut self, now: Now) {
+        for link in &mut self.links {
+            link.dialer.stop(now);
+        }
+    }
+
+    /// Does what the clock asks for.
+    pub fn handle_timeout(&mut self, now: Now) {
+        for link in &mut self.links {
+            if link.dialer.poll_timeout().is_some_and(|at| at <= now.moment) {
+                link.dialer.handle_timeout(now);
+            }
+        }
+    }
+
+    /// Returns when to call [`Self::handle_timeout`].
+    pub fn poll_timeout(&self) -> Option<Moment> {
+        self.links.iter().fold(None, |at, link| earliest(at, link.dialer.poll_timeout()))
+    }
+
+    /// Returns each proxy's name and whether its link is open.
+    pub fn states(&self) -> Vec<(String, bool)> {
+        self.links.iter().map(|link| (link.proxy.name.clone(), link.dialer.is_up())).collect()
+    }
+
+    /// Returns the next thing that comes of the links.
+    pub fn poll(&mut self) -> Option<LinkEvent> {
+        if let Some(order) = self.orders.pop_front() {
+            return Some(LinkEvent::Order(order));
+        }
+        for number in 0..self.links.len() {
+            while let Some(output) = self.links[number].dialer.poll_output() {
+                if let Some(event) = self.event(number, output) {
+                    return Some(event);
+                }
+            }
+        }
+        None
+    }
+
+    fn of(&mut self, connection: ConnectionId) -> Option<&mut Link> {
+        self.links.get_mut(*self.connections.get(&connection)?)
+    }
+
+    fn event(&mut self, number: usize, output: DialerOutput) -> Option<LinkEvent> {
+        let link = &mut self.links[number];
+        let proxy = || link.proxy.name.clone();
+        Some(match output {
+            DialerOutput::Connect => {
+                self.dialled += 1;
+                let connection = ConnectionId::dialled(self.dialled);
+                link.connection = Some(connection);
+                self.connections.insert(connection, number);
+                let tls = link.proxy.tls.clone().map(Box::new);
+                LinkEvent::Order(Order::Connect {
+                    connection,
+                    to: link.proxy.remote,
+                    tls,
+                    timeout: CONNECT_WITHIN,
+                })
+            }
+            DialerOutput::Send(bytes) => {
+                let connection = link.connection?;
+                LinkEvent::Order(Order::Send { connection, bytes: Bytes::from(bytes) })
+            }
+            DialerOutput::Close => {
+                let connection = link.connection.take()?;
+                self.connections.remove(&connection);
+                LinkEvent::Order(Order::Close { connection })
+            }
+            DialerOutput::Stanza { n, stanza } => LinkEvent::Stanza { link: number, n, stanza },
+            DialerOutput::Settled(id) => LinkEvent::Settled(link.sent.remove(&id)?),
+            DialerOutput::Up => LinkEvent::Notice(Notice::LinkUp { proxy: proxy() }),
+            DialerOutput::Down(reason) => LinkEvent::Notice(Notice::LinkDown { proxy: proxy(), reason }),
+        })
+    }
+}
+
+impl Link {
+    /// Judges whether the one who answered is the proxy that we dialled.
+    fn judge(&self, tls: Option<&TlsFacts>) -> Result<(), String> {
+        let Some(wanted) = &self.proxy.tls else { return Ok(()) };
+        let Some(certificate) = tls.and_then(|facts| facts.peer.as_ref()) else {
+            return Err("the proxy showed no certificate".to_owned());
+        };
+        if let TrustVerdict::Untrusted(reason) = &certificate.trust {
+            return Err(format!("the proxy's certificate is not trusted: {reason}"));
+        }
+        if certificate.names.dns.iter().any(|name| name.eq_ignore_ascii_case(&wanted.name)) {
+            return Ok(());
+        }
+        let shown = certificate.names.dns.join(", ");
+        Err(format!("the proxy's certificate is for {shown}, not for {}", wanted.name))
+    }
+}
+
+/// Chooses by rendezvous among the links that are up, or among all if none is.
+fn choose<'a>(links: &'a mut [Link], pair: &str) -> Option<&'a mut Link> {
+    if links.len() == 1 {
+        return links.first_mut();
+    }
+    let any_up = links.iter().any(|link| link.dialer.is_up());
+    links
+        .iter_mut()
+        .filter(|link| !any_up || link.dialer.is_up())
+        .max_by_key(|link| weight(&link.proxy.name, pair))
+}
+
+/// Mixes a proxy's name with a pair's (FNV-1a); only its evenness matters.
+fn weight(proxy: &str, pair: &str) -> u64 {
+    proxy
+        .bytes()
+        .chain([0])
+        .chain(pair.bytes())
+        .fold(0xcbf2_9ce4_8422_2325, |hash, octet| (hash ^ u64::from(octet)).wrapping_mul(0x0100_0000_01b3))
+}

@@ -1,0 +1,187 @@
+//! How a gateway is set up. The configuration file has its own shape; the binary converts.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use net_types::{PeerCertificate, Remote, TlsClient, TrustVerdict};
+use sip_proto::endpoint::{self, Route, Source, Transport};
+use translate::message::{MessageKind, ToSipOptions, ToXmppOptions};
+use xmpp_types::jid::DomainName;
+
+use crate::delivery::DeliverySettings;
+
+/// Everything a gateway is told before it starts.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The SIP side: listeners, timers and limits.
+    pub sip: endpoint::Settings,
+    /// The proxies to attach to; one is enough.
+    pub proxies: Vec<ProxyLink>,
+    /// The SIP domains whose users are served.
+    pub domains: Vec<SipDomain>,
+    /// How long and how much.
+    pub delivery: DeliverySettings,
+    /// Whether a `<received/>` (XEP-0184) is sent for a page-mode 200, which comes from a user agent
+    /// unless a server in between says 200 where RFC 3428 §7 wants 202. Default true.
+    pub page_mode_receipts: bool,
+    /// How page-mode messages cross to XMPP. RFC 7572 §5 wants stanzas of type normal; most clients show
+    /// chat better, so that is the default.
+    pub to_xmpp: ToXmppOptions,
+    /// How long a stop may take. Default 20 s, so that the process ends within 30 s.
+    pub stop_within: Duration,
+}
+
+impl Settings {
+    /// Returns the defaults around these SIP settings.
+    #[must_use]
+    pub fn new(sip: endpoint::Settings) -> Self {
+        Self {
+            sip,
+            proxies: Vec::new(),
+            domains: Vec::new(),
+            delivery: DeliverySettings::default(),
+            page_mode_receipts: true,
+            to_xmpp: ToXmppOptions { kind: MessageKind::Chat, ..ToXmppOptions::default() },
+            stop_within: Duration::from_secs(20),
+        }
+    }
+
+    /// Returns the SIP domain of this name, if it is ours.
+    #[must_use]
+    pub fn domain(&self, name: &DomainName) -> Option<&SipDomain> {
+        self.domains.iter().find(|domain| domain.name == *name)
+    }
+}
+
+/// One proxy to attach to. The gateway dials, so that the inner firewall only lets connections out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProxyLink {
+    /// Its name, for the stream and for notices.
+    pub name: String,
+    /// Where it listens for links.
+    pub remote: Remote,
+    /// How to shake hands; `None` only in one process.
+    pub tls: Option<TlsClient>,
+}
+
+/// A SIP domain whose users are served.
+#[derive(Clone, Debug)]
+pub struct SipDomain {
+    /// Its name, which is also the XMPP domain that the proxy speaks for.
+    pub name: DomainName,
+    /// Where requests to its users go.
+    pub route: Route,
+    /// Who may speak for its users.
+    pub peers: Peers,
+    /// How messages cross to it: profile, sizes, headlines.
+    pub to_sip: ToSipOptions,
+}
+
+/// Who may send requests for the users of a SIP domain. Whoever is not named here may not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Peers {
+    /// Names that a TLS peer's certificate may prove; A-labels, lower case.
+    pub names: Vec<String>,
+    /// Addresses that are believed without a certificate: for plaintext inside a machine or a closed net.
+    pub addresses: Vec<AddressRange>,
+}
+
+impl Peers {
+    /// Tells whether the one who sent this may speak for the domain.
+    ///
+    /// # Errors
+    /// Says in words why not.
+    pub fn admit(&self, source: &Source) -> Result<(), String> {
+        if self.addresses.iter().any(|range| range.contains(source.remote.ip())) {
+            return Ok(());
+        }
+        if let Some(proved) = &source.proved
+            && self.names.iter().any(|name| **name == **proved)
+        {
+            return Ok(());
+        }
+        match &source.peer {
+            Some(certificate) => self.admit_certificate(certificate),
+            None if source.transport == Transport::Tls => Err("it showed no certificate".to_owned()),
+            None => Err(format!(
+                "{} over {} is not among the trusted addresses",
+                source.remote.ip(),
+                source.transport
+            )),
+        }
+    }
+
+    fn admit_certificate(&self, certificate: &PeerCertificate) -> Result<(), String> {
+        if let TrustVerdict::Untrusted(reason) = &certificate.trust {
+            return Err(format!("its certificate is not trusted: {reason}"));
+        }
+        // The names are compared whole: RFC 5922 §7.2 forbids wildcards.
+        let proves = |name: &String| {
+            certificate.names.dns.iter().any(|dns| dns.eq_ignore_ascii_case(name))
+                || certificate.names.uri.iter().any(|uri| {
+                    uri.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("sip:"))
+                        && uri[4..].eq_ignore_ascii_case(name)
+                })
+        };
+        if self.names.iter().any(proves) {
+            return Ok(());
+        }
+        let shown = certificate.names.dns.join(", ");
+        let wanted = self.names.join(", ");
+        Err(format!("its certificate is for {shown}, and the route trusts {wanted}"))
+    }
+}
+
+/// A range of addresses: a network and the length of its prefix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AddressRange {
+    /// Any address of the network.
+    pub network: IpAddr,
+    /// How many leading bits count: up to 32 or 128.
+    pub prefix: u8,
+}
+
+impl AddressRange {
+    /// Returns the range of one address.
+    #[must_use]
+    pub const fn one(address: IpAddr) -> Self {
+        let prefix = match address {
+            IpAddr::V4(_) => 32,
+            IpAddr::V6(_) => 128,
+        };
+        Self { network: address, prefix }
+    }
+
+    /// Tells whether an address is in the range; an IPv4-mapped IPv6 address counts as IPv4 (RFC 5118 §4.9).
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        match (self.network.to_canonical(), address.to_canonical()) {
+            (IpAddr::V4(network), IpAddr::V4(address)) => {
+                let shift = 32_u32.saturating_sub(u32::from(self.prefix));
+                u32::from(network).checked_shr(shift) == u32::from(address).checked_shr(shift)
+            }
+            (IpAddr::V6(network), IpAddr::V6(address)) => {
+                let shift = 128_u32.saturating_sub(u32::from(self.prefix));
+                u128::from(network).checked_shr(shift) == u128::from(address).checked_shr(shift)
+            }
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_holds_the_addresses_of_its_prefix() {
+        let range = AddressRange { network: "10.1.0.0".parse().unwrap(), prefix: 16 };
+
+        assert!(range.contains("10.1.255.1".parse().unwrap()));
+        assert!(range.contains("::ffff:10.1.2.3".parse().unwrap()));
+        assert!(!range.contains("10.2.0.1".parse().unwrap()));
+        assert!(!range.contains("2001:db8::1".parse().unwrap()));
+        assert!(AddressRange { prefix: 0, ..range }.contains("192.0.2.1".parse().unwrap()));
+        assert!(!AddressRange::one("::1".parse().unwrap()).contains("::2".parse().unwrap()));
+    }
+}

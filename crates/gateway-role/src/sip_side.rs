@@ -1,0 +1,304 @@
+//! What comes from the SIP side: requests of its users, and the fate of our own requests.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use clock_types::Now;
+use sip_proto::endpoint::{Failure, RequestKey, Route, ServerKey, Source};
+use sip_types::{Method, Request, Response};
+use translate::error::{failure_to_xmpp, response_to_xmpp};
+use translate::message::{
+    FailureReport, MessageToXmpp, ToXmpp as Crossing, failure_report_to_sip, message_to_xmpp,
+};
+use translate::sip_to_jid;
+use xmpp_types::stanza_error::{StanzaCondition, StanzaError, error_reply};
+use xmpp_types::xml::Element;
+use xmpp_types::{ns, stanza};
+
+use crate::answers;
+use crate::delivery::{Answer, Arrival, Number, ToXmppOutput};
+use crate::gateway::{Asked, Gateway, Ours};
+use crate::links::Sent;
+use crate::notice::{Notice, Private, Trace};
+use crate::record::{Direction, MessageKey};
+use crate::report_to::ReportTo;
+use crate::xmpp_side::parse;
+
+/// Seconds of Retry-After in our own 503.
+const RETRY_AFTER: u32 = 30;
+
+impl Gateway {
+    /// Takes a request of a SIP user or server.
+    pub(crate) fn handle_request(
+        &mut self,
+        key: ServerKey,
+        request: Arc<Request>,
+        source: &Source,
+        now: Now,
+    ) {
+        match request.method() {
+            Method::Message => match self.admit(&request, source) {
+                Ok(message) => self.accept_message(key, request, message, now),
+                Err(response) => self.endpoint.respond(key, *response, now),
+            },
+            Method::Options => self.endpoint.respond(key, answers::options(&request), now),
+            // Microsoft's servers want no answer to it whatever happens (MS-PRES §3.7).
+            Method::Other(name) if name.as_str() == "BENOTIFY" => self.endpoint.keep_silent(key, now),
+            _ => self.endpoint.respond(key, answers::method_not_allowed(&request), now),
+        }
+    }
+
+    /// Lets a MESSAGE in, or says why not.
+    fn admit(&mut self, request: &Request, source: &Source) -> Result<Box<MessageToXmpp>, Box<Response>> {
+        if let Some(response) = answers::unmet_requirement(request) {
+            return Err(Box::new(response));
+        }
+        if request.to().tag().is_some() {
+            return Err(self.refuse(request, 481, "no such session here"));
+        }
+        let to = sip_to_jid(request.uri())
+            .map_err(|why| self.refuse(request, why.status(), &format!("Request-URI: {why}")))?;
+        let to_ours = self.settings.domain(to.domain()).is_some();
+        let from = sip_to_jid(&request.from().uri).ok();
+        let Some(domain) = from.and_then(|jid| self.settings.domain(jid.domain()).cloned()) else {
+            // A request that we sent ourselves and that was sent back (RFC 5393).
+            let (status, reason) = if to_ours {
+                (482, "our own request came back")
+            } else {
+                (403, "From names no SIP domain served here")
+            };
+            return Err(self.refuse(request, status, reason));
+        };
+        if let Err(reason) = domain.peers.admit(source) {
+            return Err(self.refuse(
+                request,
+                403,
+                &format!("{} may not speak for {}: {reason}", source.remote, domain.name),
+            ));
+        }
+        if to_ours {
+            return Err(self.refuse(request, 404, "the recipient's domain is SIP, not XMPP"));
+        }
+        if request.headers().max_forwards().ok().flatten() == Some(0) {
+            return Err(self.refuse(request, 483, "too many hops"));
+        }
+        match message_to_xmpp(request, &self.settings.to_xmpp) {
+            Ok(crossed) => {
+                let message = match crossed.value {
+                    Crossing::Message(message) => message,
+                    Crossing::Empty => return Err(Box::new(Response::to(request, 200))),
+                };
+                for loss in crossed.losses.iter() {
+                    let trace = to_xmpp_trace(&message, request);
+                    self.notice(Notice::Lost { trace, loss });
+                }
+                Ok(message)
+            }
+            Err(refusal) => {
+                self.note_refusal(request, refusal.reason.as_str());
+                Err(Box::new(refusal.response(request)))
+            }
+        }
+    }
+
+    fn accept_message(
+        &mut self,
+        key: ServerKey,
+        request: Arc<Request>,
+        message: Box<MessageToXmpp>,
+        now: Now,
+    ) {
+        let trace = to_xmpp_trace(&message, &request);
+        let lifetime = request.headers().expires().ok().flatten();
+        let arrival = Arrival {
+            key: MessageKey(message.id.as_str().into()),
+            stanza: message.stanza,
+            report_to: ReportTo { sender: request.from().uri.clone(), notification: message.notification }
+                .to_string(),
+            lifetime: lifetime
+                .map(|seconds| Duration::from_secs(seconds.into()))
+                .filter(|life| !life.is_zero()),
+        };
+        let number = self.to_xmpp.handle_message(arrival, now);
+        self.by_stanza.entry(message.id).or_insert(number);
+        self.notice(Notice::Arrived(trace.clone()));
+        self.to_xmpp_traces.insert(number, trace);
+        self.asked.insert(number, Asked { key, request });
+    }
+
+    /// Carries out what a message on its way to XMPP needs.
+    pub(crate) fn handle_to_xmpp(&mut self, output: ToXmppOutput, now: Now) {
+        match output {
+            ToXmppOutput::Deliver { number, stanza } => {
+                let pair = self.to_xmpp_traces.get(&number).map(Trace::pair).unwrap_or_default();
+                self.links.send(stanza, Sent::Message(number), &pair, now);
+            }
+            ToXmppOutput::Withdraw(number) => {
+                if self.links.withdraw(Sent::Message(number)) {
+                    self.to_xmpp.handle_withdrawn(number, now);
+                }
+            }
+            ToXmppOutput::Answer { number, answer } => self.answer(number, answer, now),
+            ToXmppOutput::Report { number, to, stanza, error } => {
+                self.report(number, &to, &stanza, &error, now)
+            }
+            ToXmppOutput::Store(order) => self.store(order),
+            ToXmppOutput::Done { number, delivered, took } => {
+                let Some(trace) = self.to_xmpp_traces.remove(&number) else { return };
+                if self.by_stanza.get(&trace.stanza) == Some(&number) {
+                    self.by_stanza.remove(&trace.stanza);
+                }
+                if delivered {
+                    self.notice(Notice::Delivered { trace, took });
+                }
+            }
+        }
+    }
+
+    fn answer(&mut self, number: Number, answer: Answer, now: Now) {
+        let Some(Asked { key, request }) = self.asked.remove(&number) else { return };
+        let response = match answer {
+            Answer::Delivered => Response::to(&request, 200),
+            Answer::Accepted => {
+                if let Some(trace) = self.to_xmpp_traces.get(&number).cloned() {
+                    self.notice(Notice::Kept(trace));
+                }
+                Response::to(&request, 202)
+            }
+            Answer::Merged => Response::to(&request, 482),
+            Answer::NotStored { reason } => {
+                self.failed(number, format!("503: {reason}"));
+                answers::unavailable(&request, RETRY_AFTER)
+            }
+            Answer::Uncertain => {
+                self.failed(
+                    number,
+                    "504: nobody can say whether it arrived, and it could not be stored".to_owned(),
+                );
+                Response::to(&request, 504)
+            }
+            Answer::Refused(refusal) => {
+                self.failed(number, format!("{} {}", refusal.status, refusal.reason.as_str()));
+                refusal.response(&request)
+            }
+        };
+        self.endpoint.respond(key, response, now);
+    }
+
+    fn failed(&mut self, number: Number, outcome: String) {
+        if let Some(trace) = self.to_xmpp_traces.get(&number).cloned() {
+            self.notice(Notice::Failed { trace, outcome });
+        }
+    }
+
+    /// Tells a SIP user that his accepted message was not delivered.
+    fn report(&mut self, number: Number, to: &str, stanza: &Element, error: &str, now: Now) {
+        let error = parse(error).and_then(|element| StanzaError::from_element(&element));
+        let error = error.unwrap_or_else(|| StanzaError::new(StanzaCondition::UndefinedCondition));
+        self.failed(number, error.to_string());
+        match self.report_request(to, stanza, &error) {
+            Some((request, route)) => self.send(Ours::Report(number), request, &route, now),
+            None => self.report_refused(number, "its domain is no longer served here".to_owned(), now),
+        }
+    }
+
+    fn report_request(&self, to: &str, stanza: &Element, error: &StanzaError) -> Option<(Request, Route)> {
+        let to = ReportTo::parse(to)?;
+        let recipient = stanza::to(stanza).ok().flatten()?;
+        let sender = stanza::from(stanza).ok().flatten()?;
+        let domain = self.settings.domain(sender.domain())?;
+        let body = stanza.child("body", ns::SERVER).map(Element::text).unwrap_or_default();
+        let report = FailureReport {
+            recipient: &recipient,
+            sender: &to.sender,
+            text: &body,
+            error,
+            notification: to.notification.as_ref(),
+            id: stanza.attr("id").unwrap_or_default(),
+        };
+        let message = failure_report_to_sip(&report, domain.to_sip.profile).ok()?;
+        Some((message.into_request(), domain.route.clone()))
+    }
+
+    fn report_refused(&mut self, number: Number, reason: String, now: Now) {
+        if let Some(trace) = self.to_xmpp_traces.get(&number).cloned() {
+            self.notice(Notice::ReportRefused { trace, reason });
+        }
+        self.to_xmpp.handle_reported(number, now);
+    }
+
+    /// Takes the final response to a request of ours.
+    pub(crate) fn handle_response(&mut self, key: RequestKey, response: &Response, now: Now) {
+        let Some(ours) = self.requests.remove(&key) else { return };
+        let status = response.status();
+        match ours {
+            Ours::Message { number, receipt } if (200..300).contains(&status) => {
+                // 202 is somebody's promise, not a user agent's word (RFC 3428 §7).
+                if status == 200
+                    && let Some(receipt) = receipt
+                    && let Some((link, _)) = self.link_of(number)
+                {
+                    self.links.reply(link, *receipt, Sent::Courtesy, now);
+                }
+                self.to_sip.handle_delivered(number, now);
+            }
+            Ours::Message { number, .. } => {
+                let error = response_to_xmpp(response).value;
+                self.fail_to_sip(number, &error, format!("{status} {}", response.reason()), now);
+            }
+            Ours::Report(number) if (200..300).contains(&status) => {
+                if let Some(trace) = self.to_xmpp_traces.get(&number).cloned() {
+                    self.notice(Notice::Reported(trace));
+                }
+                self.to_xmpp.handle_reported(number, now);
+            }
+            Ours::Report(number) if status >= 500 && status < 600 || status == 480 || status == 408 => {
+                self.to_xmpp.handle_report_failed(number, now);
+            }
+            Ours::Report(number) => {
+                self.report_refused(number, format!("{status} {}", response.reason()), now)
+            }
+        }
+    }
+
+    /// Takes the news that a request of ours has no final response.
+    pub(crate) fn handle_failure(&mut self, key: RequestKey, failure: &Failure, now: Now) {
+        match self.requests.remove(&key) {
+            Some(Ours::Message { number, .. }) => {
+                let error = failure_to_xmpp(&answers::failure(failure));
+                self.fail_to_sip(number, &error, failure.to_string(), now);
+            }
+            Some(Ours::Report(number)) => self.to_xmpp.handle_report_failed(number, now),
+            None => {}
+        }
+    }
+
+    /// Ends a message to SIP with the error stanza that its sender may have.
+    pub(crate) fn fail_to_sip(&mut self, number: Number, error: &StanzaError, outcome: String, now: Now) {
+        let reply = self.to_sip.stanza(number).and_then(|stanza| error_reply(stanza, error));
+        if let Some(trace) = self.to_sip_traces.get(&number).cloned() {
+            self.notice(Notice::Failed { trace, outcome });
+        }
+        self.to_sip.handle_failed(number, reply, now);
+    }
+
+    fn refuse(&mut self, request: &Request, status: u16, reason: &str) -> Box<Response> {
+        self.note_refusal(request, reason);
+        Box::new(Response::to(request, status))
+    }
+
+    fn note_refusal(&mut self, request: &Request, reason: &str) {
+        let from = Private(request.from().uri.to_string());
+        self.notice(Notice::Refused { direction: Direction::ToXmpp, from, reason: reason.to_owned() });
+    }
+}
+
+fn to_xmpp_trace(message: &MessageToXmpp, request: &Request) -> Trace {
+    Trace {
+        direction: Direction::ToXmpp,
+        from: Private(message.from.to_string()),
+        to: Private(message.to.to_string()),
+        stanza: message.id.clone(),
+        call: request.call_id().to_string(),
+    }
+}

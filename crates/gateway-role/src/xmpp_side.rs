@@ -1,0 +1,259 @@
+//! What comes from the XMPP side: stanzas of its users, and what a restart finds in the store.
+
+use clock_types::Now;
+use translate::error::{Failure, error_to_sip, failure_to_xmpp};
+use translate::iq_answer;
+use translate::message::{MessageToSip, ToSip as Crossing, message_to_sip};
+use xmpp_proto::link::ReceivedId;
+use xmpp_types::jid::Jid;
+use xmpp_types::ns;
+use xmpp_types::stanza;
+use xmpp_types::stanza_error::{ErrorType, StanzaCondition, StanzaError, error_reply};
+use xmpp_types::xml::{Element, Limits, parse_document};
+
+use crate::delivery::{Number, ToSipOutput};
+use crate::gateway::{Gateway, Ours};
+use crate::links::Sent;
+use crate::notice::{Notice, Private, Trace};
+use crate::record::{AcceptedMessage, Direction, MessageKey, Recovered};
+use crate::settings::SipDomain;
+
+impl Gateway {
+    /// Takes a stanza that the proxy let in.
+    pub(crate) fn handle_stanza(&mut self, link: usize, n: ReceivedId, stanza: Element, now: Now) {
+        if stanza.is("message", ns::SERVER) {
+            if stanza.attr("type") == Some("error") {
+                self.handle_error_stanza(&stanza, now);
+                self.links.settle(link, n, now);
+            } else {
+                self.handle_message_stanza(link, n, stanza, now);
+            }
+            return;
+        }
+        let answer = if stanza.is("iq", ns::SERVER) { iq_answer(&stanza) } else { presence_answer(&stanza) };
+        if let Some(answer) = answer {
+            self.links.reply(link, answer, Sent::Courtesy, now);
+        }
+        self.links.settle(link, n, now);
+    }
+
+    /// Takes an error: the end of a message of ours, if it is the one it claims to be.
+    fn handle_error_stanza(&mut self, stanza: &Element, now: Now) {
+        let Some(number) = stanza.attr("id").and_then(|id| self.by_stanza.get(id)).copied() else { return };
+        let Some(trace) = self.to_xmpp_traces.get(&number) else { return };
+        let from = stanza::from(stanza).ok().flatten();
+        // Whoever answers must be whom we asked: the user, or his server (RFC 6120 §8.3.1).
+        let to = Jid::parse(&trace.to.0).ok();
+        let asked = match (&from, &to) {
+            (Some(from), Some(to)) => from.domain() == to.domain(),
+            _ => false,
+        };
+        if !asked {
+            return;
+        }
+        let error = stanza
+            .child("error", ns::SERVER)
+            .and_then(StanzaError::from_element)
+            .unwrap_or_else(|| StanzaError::new(StanzaCondition::UndefinedCondition));
+        let refusal = error_to_sip(&error, from.as_ref()).value;
+        self.to_xmpp.handle_error(number, refusal, error.to_element().to_string(), now);
+    }
+
+    fn handle_message_stanza(&mut self, link: usize, n: ReceivedId, stanza: Element, now: Now) {
+        let key = MessageKey(self.ids.token("message").into());
+        let to = stanza::to(&stanza).ok().flatten();
+        let domain = to.as_ref().and_then(|jid| self.settings.domain(jid.domain()).cloned());
+        let (Some(to), Some(domain)) = (to, domain) else {
+            return self.refuse_stanza(link, n, key, stanza, &failure_to_xmpp(&Failure::UnknownDomain), now);
+        };
+        let target = to.to_bare().to_string();
+        let crossed = message_to_sip(&stanza, &key.0, &domain.to_sip);
+        let message = match crossed.value {
+            Crossing::Message(message) => message,
+            Crossing::NotAMessage(_) => return self.links.settle(link, n, now),
+            Crossing::Refused(error) => return self.refuse_stanza(link, n, key, stanza, &error, now),
+        };
+        if self.to_sip.is_full(&target) {
+            return self.refuse_stanza(link, n, key, stanza, &failure_to_xmpp(&Failure::Busy), now);
+        }
+        let trace = to_sip_trace(&message, &stanza);
+        for loss in crossed.losses.iter() {
+            self.notice(Notice::Lost { trace: trace.clone(), loss });
+        }
+        let number = self.to_sip.handle_message(key, stanza, &target, now);
+        self.received.insert(number, (link, n));
+        self.notice(Notice::Arrived(trace.clone()));
+        self.to_sip_traces.insert(number, trace);
+        self.translated.insert(number, message);
+    }
+
+    fn refuse_stanza(
+        &mut self,
+        link: usize,
+        n: ReceivedId,
+        key: MessageKey,
+        stanza: Element,
+        error: &StanzaError,
+        now: Now,
+    ) {
+        let from = Private(stanza.attr("from").unwrap_or_default().to_owned());
+        let reason = error.to_string();
+        self.notice(Notice::Refused { direction: Direction::ToSip, from, reason });
+        match error_reply(&stanza, error) {
+            Some(reply) => {
+                let number = self.to_sip.handle_refused(key, stanza, reply, now);
+                self.received.insert(number, (link, n));
+            }
+            None => self.links.settle(link, n, now),
+        }
+    }
+
+    /// Carries out what a message on its way to SIP needs.
+    pub(crate) fn handle_to_sip(&mut self, output: ToSipOutput, now: Now) {
+        match output {
+            ToSipOutput::Request { number, stanza } => self.request(number, &stanza, now),
+            ToSipOutput::Settle(number) => {
+                if let Some((link, n)) = self.received.remove(&number) {
+                    self.links.settle(link, n, now);
+                }
+            }
+            ToSipOutput::Report { number, error } => {
+                match self.link_of(number) {
+                    Some((link, _)) => self.links.reply(link, error, Sent::Report(number), now),
+                    None => {
+                        let pair = error.attr("to").unwrap_or_default().to_owned();
+                        self.links.send(error, Sent::Report(number), &pair, now);
+                    }
+                };
+            }
+            ToSipOutput::Expired { number } => {
+                let reason = "it waited too long behind other messages".to_owned();
+                let error = failure_to_xmpp(&Failure::Expired(reason.clone()));
+                self.fail_to_sip(number, &error, reason, now);
+            }
+            ToSipOutput::Store(order) => self.store(order),
+            ToSipOutput::Done { number, delivered, took } => {
+                self.translated.remove(&number);
+                if let Some(trace) = self.to_sip_traces.remove(&number)
+                    && delivered
+                {
+                    self.notice(Notice::Delivered { trace, took });
+                }
+            }
+        }
+    }
+
+    /// Sends a message whose turn has come.
+    fn request(&mut self, number: Number, stanza: &Element, now: Now) {
+        let to = stanza::to(stanza).ok().flatten();
+        let Some(domain) = to.and_then(|jid| self.settings.domain(jid.domain()).cloned()) else {
+            let error = failure_to_xmpp(&Failure::UnknownDomain);
+            return self.fail_to_sip(number, &error, "its domain is no longer served here".to_owned(), now);
+        };
+        let Some(message) =
+            self.translated.remove(&number).or_else(|| self.translate_again(number, stanza, &domain))
+        else {
+            let error = failure_to_xmpp(&Failure::NotAllowed("it can no longer be translated".to_owned()));
+            return self.fail_to_sip(number, &error, "it can no longer be translated".to_owned(), now);
+        };
+        let receipt = self.receipt(&message).map(Box::new);
+        self.send(Ours::Message { number, receipt }, message.into_request(), &domain.route, now);
+    }
+
+    fn translate_again(
+        &mut self,
+        number: Number,
+        stanza: &Element,
+        domain: &SipDomain,
+    ) -> Option<Box<MessageToSip>> {
+        let key = self.to_sip.key(number)?.0.clone();
+        match message_to_sip(stanza, &key, &domain.to_sip).value {
+            Crossing::Message(message) => {
+                self.to_sip_traces.insert(number, to_sip_trace(&message, stanza));
+                Some(message)
+            }
+            Crossing::NotAMessage(_) | Crossing::Refused(_) => None,
+        }
+    }
+
+    /// Returns the receipt that a 200 will earn (XEP-0184 §5).
+    fn receipt(&self, message: &MessageToSip) -> Option<Element> {
+        if !message.receipt_requested || !self.settings.page_mode_receipts {
+            return None;
+        }
+        let id = message.id.as_deref()?;
+        let received = Element::new(ns::RECEIPTS, "received").with_attr("id", id);
+        let from = message.to_jid.to_string();
+        let to = message.from_jid.to_string();
+        Some(
+            Element::new(ns::SERVER, "message")
+                .with_attr("from", from)
+                .with_attr("to", to)
+                .with_attr("id", format!("receipt-{id}"))
+                .with_child(received),
+        )
+    }
+
+    pub(crate) fn link_of(&self, number: Number) -> Option<(usize, ReceivedId)> {
+        self.received.get(&number).copied()
+    }
+
+    /// Goes on from what an earlier process left.
+    pub(crate) fn recover(&mut self, recovered: Recovered, now: Now) {
+        for (key, settled) in recovered.settled {
+            self.to_xmpp.recover_settled(key, settled, now);
+        }
+        for kept in recovered.unsettled {
+            let Some(stanza) = parse(&kept.stanza) else { continue };
+            match kept.direction {
+                Direction::ToXmpp => self.recover_to_xmpp(kept, stanza, now),
+                Direction::ToSip => {
+                    let report = kept.report.as_deref().and_then(parse);
+                    let target = stanza::to(&stanza).ok().flatten().map(|jid| jid.to_bare().to_string());
+                    self.to_sip.recover(kept, stanza, report, &target.unwrap_or_default(), now);
+                }
+            }
+        }
+    }
+
+    fn recover_to_xmpp(&mut self, kept: AcceptedMessage, stanza: Element, now: Now) {
+        let trace = Trace {
+            direction: Direction::ToXmpp,
+            from: Private(stanza.attr("from").unwrap_or_default().to_owned()),
+            to: Private(stanza.attr("to").unwrap_or_default().to_owned()),
+            stanza: stanza.attr("id").unwrap_or_default().to_owned(),
+            call: String::new(),
+        };
+        let number = self.to_xmpp.recover(kept, stanza, now);
+        self.by_stanza.insert(trace.stanza.clone(), number);
+        self.to_xmpp_traces.insert(number, trace);
+    }
+}
+
+/// Reads a stanza that was kept.
+pub(crate) fn parse(stanza: &str) -> Option<Element> {
+    parse_document(stanza.as_bytes(), &Limits::AUTHENTICATED).ok()
+}
+
+fn to_sip_trace(message: &MessageToSip, stanza: &Element) -> Trace {
+    Trace {
+        direction: Direction::ToSip,
+        from: Private(message.from_jid.to_string()),
+        to: Private(message.to_jid.to_string()),
+        stanza: stanza.attr("id").unwrap_or_default().to_owned(),
+        call: message.call_id.to_string(),
+    }
+}
+
+/// Answers what asks for presence, which this gateway does not bridge, so that nobody waits for it.
+fn presence_answer(stanza: &Element) -> Option<Element> {
+    match stanza.attr("type") {
+        Some("subscribe") => {
+            let error = StanzaError::new(StanzaCondition::FeatureNotImplemented)
+                .with_type(ErrorType::Cancel)
+                .with_text("Presence does not cross this gateway");
+            error_reply(stanza, &error)
+        }
+        _ => None,
+    }
+}
