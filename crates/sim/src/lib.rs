@@ -1,1 +1,18 @@
 //! A world in virtual time for tests: wire, disk, clock, peers.
+//!
+//! Everything follows from one seed: whoever has the seed sees the same history again. The machines in
+//! it are the product's own; the judge of what they did is not ([`ledger`]).
+
+mod chance;
+mod disk;
+pub mod ledger;
+pub mod machine;
+mod names;
+mod network;
+pub mod wire;
+mod world;
+
+pub use chance::Chance;
+pub use disk::Disk;
+pub use names::{Authorities, Zone};
+pub use world::{Listener, ListenerKind, NodeId, Weather, World};

@@ -1,0 +1,78 @@
+//! A node's disk: what was committed outlives a crash, what was not may be gone.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use gateway_role::{AcceptedMessage, MessageKey, NotStored, Record, Recovered, Ticket};
+
+/// One node's disk.
+#[derive(Debug, Default)]
+pub struct Disk {
+    messages: BTreeMap<MessageKey, (u64, AcceptedMessage)>,
+    settled: Vec<(MessageKey, clock_types::Date)>,
+    order: u64,
+    waiting: VecDeque<(Ticket, Record)>,
+    full: bool,
+}
+
+impl Disk {
+    /// Takes a record that is not yet durable.
+    pub fn write(&mut self, ticket: Ticket, record: Record) {
+        self.waiting.push_back((ticket, record));
+    }
+
+    /// Makes the oldest waiting record durable, or refuses it.
+    pub fn commit_next(&mut self) -> Option<(Ticket, Result<(), NotStored>)> {
+        let (ticket, record) = self.waiting.pop_front()?;
+        if self.full && matches!(record, Record::Accepted(_)) {
+            return Some((ticket, Err(NotStored { reason: "disk full".to_owned() })));
+        }
+        self.apply(record);
+        Some((ticket, Ok(())))
+    }
+
+    /// Lets the disk refuse new messages, or take them again.
+    pub fn set_full(&mut self, full: bool) {
+        self.full = full;
+    }
+
+    /// Forgets what was not committed; the first `survivors` of it were, but nobody was told.
+    pub fn crash(&mut self, survivors: usize) {
+        for _ in 0..survivors {
+            self.commit_next();
+        }
+        self.waiting.clear();
+    }
+
+    /// Returns how many records are not durable yet.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Returns what the next start finds.
+    #[must_use]
+    pub fn recovered(&self) -> Recovered {
+        let mut unsettled: Vec<_> = self.messages.values().cloned().collect();
+        unsettled.sort_by_key(|(order, _)| *order);
+        Recovered { unsettled: unsettled.into_iter().map(|(_, m)| m).collect(), settled: self.settled.clone() }
+    }
+
+    fn apply(&mut self, record: Record) {
+        match record {
+            Record::Accepted(message) => {
+                self.order += 1;
+                self.messages.insert(message.key.clone(), (self.order, *message));
+            }
+            Record::Failed { key, report } => {
+                if let Some((_, message)) = self.messages.get_mut(&key) {
+                    message.report = Some(report);
+                }
+            }
+            Record::Settled { key, date } => {
+                if self.messages.remove(&key).is_some() {
+                    self.settled.push((key, date));
+                }
+            }
+        }
+    }
+}
