@@ -95,8 +95,12 @@ pub(super) fn declaration(octets: &[u8]) -> Result<Declaration, XmlError> {
         Some(octet) if shared < BEGINNING.len() || !is_space(*octet) => return Ok(Declaration::Absent),
         Some(_) => {}
     }
-    match memchr::memmem::find(octets, b"?>") {
-        None if octets.contains(&b'<') && octets[1..].contains(&b'<') => Err(DECLARATION),
+    let end = memchr::memmem::find(octets, b"?>");
+    // Where one octet comes at a time this ends the wait; it must say the same when the end is there too.
+    if octets[BEGINNING.len()..end.unwrap_or(octets.len())].contains(&b'<') {
+        return Err(DECLARATION);
+    }
+    match end {
         None => Ok(Declaration::Incomplete),
         Some(end) => {
             check_declaration(utf8(&octets[BEGINNING.len()..end])?)?;

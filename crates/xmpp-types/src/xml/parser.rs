@@ -161,20 +161,17 @@ impl Parser {
     }
 
     fn beginning(&mut self) -> Result<Step, XmlError> {
-        match declaration(&self.buffer) {
-            Ok(Declaration::Incomplete) if self.buffer.len() > self.limits.header_bytes => {
-                return Err(XmlError::over(Limit::HeaderBytes));
-            }
-            Ok(Declaration::Incomplete) => return Ok(Step::Wait),
-            Ok(Declaration::Absent) => {}
-            Ok(Declaration::Present(length)) if length > self.limits.header_bytes => {
-                return Err(XmlError::over(Limit::HeaderBytes));
-            }
-            Ok(Declaration::Present(length)) => {
+        let max = self.limits.header_bytes;
+        let octets = &self.buffer[..self.buffer.len().min(max.saturating_add(1))];
+        match declaration(octets)? {
+            Declaration::Incomplete if octets.len() > max => return Err(XmlError::over(Limit::HeaderBytes)),
+            Declaration::Incomplete => return Ok(Step::Wait),
+            Declaration::Absent => {}
+            Declaration::Present(length) if length > max => return Err(XmlError::over(Limit::HeaderBytes)),
+            Declaration::Present(length) => {
                 self.read = length;
                 self.taken = length;
             }
-            Err(error) => return Err(error),
         }
         self.state = State::Prolog;
         Ok(Step::Again)
@@ -262,8 +259,9 @@ impl Parser {
     /// What has been taken and the token together must not pass `max`. A token that is refused at an octet
     /// behind that bound is over the limit first, as it would be had its octets come one by one.
     fn token(&mut self, max: usize, limit: Limit) -> Result<Option<(Kind, usize)>, XmlError> {
-        let octets = &self.buffer[self.read..];
         let room = max.saturating_sub(self.taken);
+        let octets = &self.buffer[self.read..];
+        let octets = &octets[..octets.len().min(room.saturating_add(1))];
         match self.scanner.scan(octets) {
             Scanned::Complete { length, .. } if length > room => Err(XmlError::over(limit)),
             Scanned::Complete { kind, length } => Ok(Some((kind, self.read + length))),
