@@ -2,10 +2,12 @@
 
 use xmpp_types::jid::{Jid, escape_localpart, unescape_localpart};
 use xmpp_types::ns;
-use xmpp_types::xml::{Element, Event, Limits, Parser, Printer, XmlError, parse_document};
+use xmpp_types::stream::StreamCondition;
+use xmpp_types::xml::{Element, Event, Limits, Parser, Printer, parse_document};
 
-/// What a parser makes of a stream, to the end or to the first mistake; white space apart.
-fn read<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<Event>, Option<XmlError>) {
+/// What a parser makes of a stream, to the end or to the first mistake; white space apart, and the words of the mistake: what the peer is
+/// told is the condition.
+fn read<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<Event>, Option<StreamCondition>) {
     let mut parser = Parser::new(Limits::AUTHENTICATED);
     let mut events = Vec::new();
     for piece in pieces {
@@ -15,7 +17,7 @@ fn read<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<Event>, Option<XmlEr
                 Ok(Some(Event::Whitespace)) => {}
                 Ok(Some(event)) => events.push(event),
                 Ok(None) => break,
-                Err(error) => return (events, Some(error)),
+                Err(error) => return (events, Some(error.condition)),
             }
         }
     }
