@@ -1,0 +1,249 @@
+//! Certificates, trust and handshakes, by the names that orders carry.
+//!
+//! A [`TlsRegistry`] holds what the operator configured, loaded, and can be loaded again while handshakes
+//! run: each uses what was current when it began. No certificate is refused in a handshake; it is
+//! judged afterwards and told as [`TlsFacts`].
+
+mod choose;
+mod facts;
+mod load;
+mod verify;
+pub(crate) mod words;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use clock_types::Date;
+use net_types::{CertificateNames, Identity, TlsClient, TlsFacts, TlsServer, TlsVersion, Trust};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, Connection, ProtocolVersion, ServerConfig, ServerConnection};
+
+pub use load::{Flaw, IdentitySpec, LoadError, PemSource, TrustSpec};
+
+use choose::{Always, BySni};
+use facts::Trusted;
+use load::Loaded;
+use verify::Possession;
+
+/// Everything TLS that the operator configured, to be loaded.
+#[derive(Clone, Debug, Default)]
+pub struct TlsSpec {
+    /// Our certificates.
+    pub identities: Vec<IdentitySpec>,
+    /// Whom we trust.
+    pub trusts: Vec<TrustSpec>,
+}
+
+/// Everything TLS, loaded; shared by all drivers of a process.
+#[derive(Debug)]
+pub struct TlsRegistry {
+    provider: Arc<CryptoProvider>,
+    spec: Mutex<TlsSpec>,
+    current: ArcSwap<Snapshot>,
+}
+
+/// What a loaded identity says of itself, for the operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdentityStatus {
+    /// What orders call it.
+    pub name: Identity,
+    /// Whom it speaks for.
+    pub names: CertificateNames,
+    /// Its last day.
+    pub not_after: Date,
+}
+
+#[derive(Debug)]
+struct Snapshot {
+    identities: Arc<[Loaded]>,
+    trusts: BTreeMap<Trust, Trusted>,
+    /// Made once for each use, because they hold the sessions that can be resumed.
+    servers: Prepared<Identity, ServerConfig>,
+    clients: Prepared<Option<Identity>, ClientConfig>,
+}
+
+/// Configurations by whose certificate they show and which protocols they speak; as many as the settings name.
+type Prepared<Shown, Config> = Mutex<BTreeMap<(Shown, Vec<String>), Arc<Config>>>;
+
+impl TlsRegistry {
+    /// Loads everything that `spec` names.
+    ///
+    /// # Errors
+    ///
+    /// Returns everything that is wrong, not only the first.
+    pub fn load(spec: TlsSpec) -> Result<Self, Vec<LoadError>> {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let snapshot = Snapshot::load(&spec, &provider)?;
+        Ok(Self { provider, spec: Mutex::new(spec), current: ArcSwap::from_pointee(snapshot) })
+    }
+
+    /// Reads the files again; handshakes that begin later use what is in them.
+    ///
+    /// # Errors
+    ///
+    /// Returns everything that is wrong; then what was loaded before stays in use.
+    pub fn reload(&self) -> Result<(), Vec<LoadError>> {
+        let spec = self.spec.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.replace(spec)
+    }
+
+    /// Loads another configuration in place of this one.
+    ///
+    /// # Errors
+    ///
+    /// Returns everything that is wrong; then what was loaded before stays in use.
+    pub fn replace(&self, spec: TlsSpec) -> Result<(), Vec<LoadError>> {
+        let snapshot = Snapshot::load(&spec, &self.provider)?;
+        self.current.store(Arc::new(snapshot));
+        *self.spec.lock().unwrap_or_else(PoisonError::into_inner) = spec;
+        Ok(())
+    }
+
+    /// Returns our certificates, as loaded.
+    #[must_use]
+    pub fn identities(&self) -> Vec<IdentityStatus> {
+        let current = self.current.load();
+        let status = |loaded: &Loaded| IdentityStatus {
+            name: loaded.name.clone(),
+            names: loaded.says.names.clone(),
+            not_after: loaded.says.not_after,
+        };
+        current.identities.iter().map(status).collect()
+    }
+
+    /// Begins a handshake as the client.
+    pub(crate) fn client(&self, client: &TlsClient) -> Result<Connection, String> {
+        let name = ServerName::try_from(client.name.clone())
+            .map_err(|_| format!("`{}` is no name to ask for in TLS", client.name))?;
+        let config = self.current.load().client_config(client, &self.provider)?;
+        let connection = ClientConnection::new(config, name).map_err(|error| words::tls_in_words(&error))?;
+        Ok(Connection::Client(connection))
+    }
+
+    /// Begins a handshake as the server, accepting these protocols; none accepts any.
+    pub(crate) fn server(&self, server: &TlsServer, alpn: &[String]) -> Result<Connection, String> {
+        let config = self.current.load().server_config(server, alpn, &self.provider)?;
+        let connection = ServerConnection::new(config).map_err(|error| words::tls_in_words(&error))?;
+        Ok(Connection::Server(connection))
+    }
+
+    /// Returns what a handshake that is over showed, judged by `trust` and today's date.
+    pub(crate) fn facts(&self, connection: &Connection, trust: &Trust) -> TlsFacts {
+        let version = match connection.protocol_version() {
+            Some(ProtocolVersion::TLSv1_3) => TlsVersion::Tls13,
+            _ => TlsVersion::Tls12,
+        };
+        let cipher = connection.negotiated_cipher_suite().map_or_else(String::new, |suite| {
+            suite
+                .suite()
+                .as_str()
+                .map_or_else(|| format!("{:?}", suite.suite()), |name| name.replace("TLS13_", "TLS_"))
+        });
+        let server_name = match connection {
+            Connection::Server(server) => server.server_name().map(str::to_owned),
+            Connection::Client(_) => None,
+        };
+        let current = self.current.load();
+        let chain = connection.peer_certificates().unwrap_or_default();
+        let algorithms = &self.provider.signature_verification_algorithms;
+        let peer = facts::judge(chain, current.trusts.get(trust), algorithms, crate::clock::date());
+        TlsFacts {
+            version,
+            cipher,
+            alpn: connection.alpn_protocol().map(|alpn| String::from_utf8_lossy(alpn).into_owned()),
+            server_name,
+            peer: peer.map(Arc::new),
+        }
+    }
+}
+
+impl Snapshot {
+    fn load(spec: &TlsSpec, provider: &CryptoProvider) -> Result<Self, Vec<LoadError>> {
+        let mut errors = Vec::new();
+        let mut identities = Vec::new();
+        for identity in &spec.identities {
+            match load::identity(identity, provider) {
+                Ok(loaded) => identities.push(loaded),
+                Err(error) => errors.push(error),
+            }
+        }
+        let mut trusts = BTreeMap::new();
+        for trust in &spec.trusts {
+            match load::trust(trust) {
+                Ok(loaded) => {
+                    trusts.insert(trust.name.clone(), loaded);
+                }
+                Err(found) => errors.extend(found),
+            }
+        }
+        if errors.is_empty() {
+            let (servers, clients) = (Mutex::default(), Mutex::default());
+            Ok(Self { identities: identities.into(), trusts, servers, clients })
+        } else {
+            Err(errors)
+        }
+    }
+
+    fn identity(&self, name: &Identity) -> Result<&Loaded, String> {
+        let found = self.identities.iter().find(|loaded| loaded.name == *name);
+        found.ok_or_else(|| format!("our certificate `{}` is not loaded", name.0))
+    }
+
+    fn client_config(
+        &self,
+        client: &TlsClient,
+        provider: &Arc<CryptoProvider>,
+    ) -> Result<Arc<ClientConfig>, String> {
+        let key = (client.identity.clone(), client.alpn.clone());
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(config) = clients.get(&key) {
+            return Ok(Arc::clone(config));
+        }
+        let builder = ClientConfig::builder_with_provider(Arc::clone(provider))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| words::tls_in_words(&error))?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(Possession(Arc::clone(provider))));
+        let mut config = match &client.identity {
+            Some(name) => {
+                let certified = Arc::clone(&self.identity(name)?.certified);
+                builder.with_client_cert_resolver(Arc::new(Always(certified)))
+            }
+            None => builder.with_no_client_auth(),
+        };
+        config.alpn_protocols = wire_alpn(&client.alpn);
+        let config = Arc::new(config);
+        clients.insert(key, Arc::clone(&config));
+        Ok(config)
+    }
+
+    fn server_config(
+        &self,
+        server: &TlsServer,
+        alpn: &[String],
+        provider: &Arc<CryptoProvider>,
+    ) -> Result<Arc<ServerConfig>, String> {
+        let key = (server.identity.clone(), alpn.to_vec());
+        let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(config) = servers.get(&key) {
+            return Ok(Arc::clone(config));
+        }
+        let fallback = Arc::clone(&self.identity(&server.identity)?.certified);
+        let chosen = BySni { identities: Arc::clone(&self.identities), fallback };
+        let mut config = ServerConfig::builder_with_provider(Arc::clone(provider))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| words::tls_in_words(&error))?
+            .with_client_cert_verifier(Arc::new(Possession(Arc::clone(provider))))
+            .with_cert_resolver(Arc::new(chosen));
+        config.alpn_protocols = wire_alpn(alpn);
+        let config = Arc::new(config);
+        servers.insert(key, Arc::clone(&config));
+        Ok(config)
+    }
+}
+
+fn wire_alpn(alpn: &[String]) -> Vec<Vec<u8>> {
+    alpn.iter().map(|protocol| protocol.clone().into_bytes()).collect()
+}
