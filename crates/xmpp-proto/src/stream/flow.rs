@@ -1,0 +1,254 @@
+//! Stanzas in both directions on one stream, and who has acknowledged what.
+
+use std::collections::VecDeque;
+use std::io::Write;
+use std::time::Duration;
+
+use clock_types::{Ids, Moment};
+use xmpp_types::ack::StreamManagement;
+use xmpp_types::jid::Jid;
+use xmpp_types::ns;
+use xmpp_types::stanza;
+use xmpp_types::xml::Element;
+
+use crate::acks::{HandledTooHigh, Inbound, Outbound, Request};
+use crate::dialback::Pair;
+use crate::wire::Wire;
+
+/// The counters of one stream.
+#[derive(Debug)]
+pub(super) struct Flow {
+    inbound: Inbound,
+    outbound: Outbound<(u64, Element)>,
+    request: Request,
+    counting: Counting,
+    /// How many stanzas came, and were sent, before the peers began to count.
+    inbound_uncounted: u64,
+    outbound_uncounted: u64,
+    /// The peer asked for an acknowledgement that we could not yet give in full.
+    is_owed: bool,
+    /// Whether the frontier moved since we last wrote it.
+    has_moved: bool,
+    /// Pings of the peer that wait for the stanzas before them, with their answers.
+    pings: VecDeque<(u64, Element)>,
+    patience: Duration,
+}
+
+/// Whether XEP-0198 is in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Counting {
+    /// Neither side counts: pings take its place.
+    Off,
+    /// We asked, and the answer is under way.
+    Asked,
+    /// Both sides count.
+    On,
+}
+
+/// What an element of stream management led to.
+#[derive(Debug)]
+pub(super) enum Managed {
+    /// It is dealt with.
+    Done,
+    /// The peer broke the rules.
+    TooHigh(HandledTooHigh),
+    /// The element has no business here.
+    Unexpected,
+}
+
+impl Flow {
+    pub(super) fn new(patience: Duration) -> Self {
+        Self {
+            inbound: Inbound::default(),
+            outbound: Outbound::default(),
+            request: Request::default(),
+            counting: Counting::Off,
+            inbound_uncounted: 0,
+            outbound_uncounted: 0,
+            is_owed: false,
+            has_moved: false,
+            pings: VecDeque::new(),
+            patience,
+        }
+    }
+
+    pub(super) fn at_work(&self) -> usize {
+        self.inbound.at_work()
+    }
+
+    pub(super) fn received(&self) -> u64 {
+        self.inbound.received()
+    }
+
+    pub(super) fn sent(&self) -> u64 {
+        self.outbound.sent()
+    }
+
+    pub(super) fn waiting(&self) -> usize {
+        self.outbound.waiting()
+    }
+
+    /// Sends a stanza; `token` comes back when the peer has acknowledged it.
+    pub(super) fn send(&mut self, token: u64, stanza: Element, wire: &mut Wire) {
+        wire.print(&stanza);
+        self.outbound.push((token, stanza));
+    }
+
+    /// Asks for an acknowledgement, if anything waits for one and no question is out.
+    pub(super) fn ask(&mut self, pair: &Pair, ids: &mut Ids, wire: &mut Wire, now: Moment) {
+        if self.outbound.waiting() == 0 || self.request.is_out() {
+            return;
+        }
+        match self.counting {
+            Counting::Asked => {}
+            Counting::On => {
+                wire.print(&StreamManagement::Request.to_element());
+                self.request.ask(self.outbound.sent(), self.patience, now);
+            }
+            Counting::Off => {
+                let id = ids.token("ping");
+                let (from, to) = (Jid::from(pair.local.clone()), Jid::from(pair.remote.clone()));
+                wire.print(&stanza::ping(id.as_str(), &from, &to));
+                self.request.ping(self.outbound.sent(), id, self.patience, now);
+            }
+        }
+    }
+
+    /// Takes the answer to a ping of ours, whatever it says: it came after what was sent before.
+    pub(super) fn handle_pong(&mut self, id: &str, mut delivered: impl FnMut(u64)) -> bool {
+        let Some(covered) = self.request.ping_answered(id) else { return false };
+        self.outbound.acknowledge_through(covered, |_, (token, _)| delivered(token));
+        true
+    }
+
+    /// Asks the peer to count with us from here on (XEP-0198 §3).
+    pub(super) fn enable(&mut self, wire: &mut Wire) {
+        wire.print(&StreamManagement::Enable { resume: false, max: None }.to_element());
+        self.counting = Counting::Asked;
+        self.outbound_uncounted = self.outbound.sent();
+    }
+
+    /// Takes an element of stream management on a stream whose peer is proved.
+    pub(super) fn handle(
+        &mut self,
+        management: &StreamManagement,
+        wire: &mut Wire,
+        mut delivered: impl FnMut(u64),
+    ) -> Managed {
+        match (management, self.counting) {
+            (StreamManagement::Enable { .. }, Counting::Off) => {
+                let enabled =
+                    StreamManagement::Enabled { id: None, resume: false, max: None, location: None };
+                wire.print(&enabled.to_element());
+                self.counting = Counting::On;
+                self.inbound_uncounted = self.inbound.received();
+                self.outbound_uncounted = self.outbound.sent();
+                Managed::Done
+            }
+            (StreamManagement::Enabled { .. }, Counting::Asked) => {
+                self.counting = Counting::On;
+                self.inbound_uncounted = self.inbound.received();
+                Managed::Done
+            }
+            (StreamManagement::Failed { .. }, Counting::Asked) => {
+                self.counting = Counting::Off;
+                Managed::Done
+            }
+            (StreamManagement::Request, Counting::On) => {
+                self.write_answer(wire);
+                self.is_owed = self.inbound.at_work() > 0;
+                Managed::Done
+            }
+            (StreamManagement::Answer { h }, Counting::On) => {
+                self.request.answered();
+                let h = h.wrapping_add(low_half(self.outbound_uncounted));
+                match self.outbound.acknowledge(h, |_, (token, _)| delivered(token)) {
+                    Ok(()) => Managed::Done,
+                    Err(error) => Managed::TooHigh(error),
+                }
+            }
+            // Acknowledgements of a peer that does not count say nothing.
+            (
+                StreamManagement::Answer { .. } | StreamManagement::Request,
+                Counting::Off | Counting::Asked,
+            ) => Managed::Done,
+            (StreamManagement::Resume { .. }, Counting::Off) => {
+                wire.print(&failed(xmpp_types::stanza_error::StanzaCondition::ItemNotFound));
+                Managed::Done
+            }
+            (StreamManagement::Enable { .. }, Counting::Asked | Counting::On)
+            | (StreamManagement::Resume { .. }, Counting::Asked | Counting::On) => {
+                wire.print(&failed(xmpp_types::stanza_error::StanzaCondition::UnexpectedRequest));
+                Managed::Done
+            }
+            (
+                StreamManagement::Enabled { .. } | StreamManagement::Failed { .. },
+                Counting::Off | Counting::On,
+            )
+            | (StreamManagement::Resumed { .. }, Counting::Off | Counting::Asked | Counting::On) => {
+                Managed::Unexpected
+            }
+        }
+    }
+
+    /// Counts a stanza that came in.
+    pub(super) fn receive(&mut self) -> u64 {
+        self.inbound.receive().unwrap_or_else(|| self.inbound.received())
+    }
+
+    /// Keeps the answer to the peer's ping, stanza `n`, until what came before it is settled.
+    pub(super) fn hold_pong(&mut self, n: u64, answer: Element) {
+        self.pings.push_back((n, answer));
+    }
+
+    /// Takes the news that stanza `n` is settled.
+    pub(super) fn settle(&mut self, n: u64) {
+        self.has_moved |= self.inbound.settle(n);
+    }
+
+    /// Returns the answer to the next ping whose turn has come; the ping is settled by it.
+    pub(super) fn next_pong(&mut self) -> Option<Element> {
+        let (n, _) = self.pings.front()?;
+        if self.inbound.frontier() + 1 < *n {
+            return None;
+        }
+        let (n, answer) = self.pings.pop_front()?;
+        self.settle(n);
+        Some(answer)
+    }
+
+    /// Tells the peer how far we are, when it asked and was not told all.
+    pub(super) fn write_owed(&mut self, wire: &mut Wire) {
+        if std::mem::take(&mut self.has_moved) && self.is_owed && self.counting == Counting::On {
+            self.write_answer(wire);
+            self.is_owed = self.inbound.at_work() > 0;
+        }
+    }
+
+    /// Returns what is sent and not acknowledged, in order.
+    pub(super) fn take_waiting(&mut self) -> Vec<(u64, Element)> {
+        self.outbound.take_waiting()
+    }
+
+    /// Returns when patience with the peer's acknowledgement ends.
+    pub(super) fn deadline(&self) -> Option<Moment> {
+        self.request.deadline()
+    }
+
+    fn write_answer(&self, wire: &mut Wire) {
+        let h = low_half(self.inbound.frontier().saturating_sub(self.inbound_uncounted));
+        wire.out()
+            .write_fmt(format_args!("<a xmlns='{}' h='{h}'/>", ns::SM3))
+            .expect("a vector takes all that is written");
+    }
+}
+
+/// `<failed/>` of XEP-0198.
+pub(super) fn failed(condition: xmpp_types::stanza_error::StanzaCondition) -> Element {
+    StreamManagement::Failed { condition, h: None }.to_element()
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "XEP-0198 counts modulo 2^32")]
+const fn low_half(n: u64) -> u32 {
+    n as u32
+}
