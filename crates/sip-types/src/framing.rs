@@ -1,9 +1,21 @@
 //! Where a message ends: by datagram, or by Content-Length on a stream (RFC 3261 §18.3).
+//!
+//! ```text
+//!              CRLF: Pong, Ping
+//!                 ┌──┐
+//!                 ▼  │            empty line                  all octets
+//!   stream ──▶ Between ──▶ Headers ─────────▶ Body ─────────────┐
+//!                 ▲            │                │ Message, or     │
+//!                 └────────────┼────────────────┼─ Malformed ◀────┘
+//!                              └──────▶ Lost ◀──┘ too large, no length, a bare line feed
+//! ```
 
 use bytes::Bytes;
 
-use crate::malformed::Malformed;
+use crate::header::HeaderName;
+use crate::malformed::{Malformed, Problem};
 use crate::message::Message;
+use crate::parse::{ContentLength, Head, Scan};
 
 /// What one message may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,12 +34,37 @@ impl Default for Limits {
     }
 }
 
-/// Returns the message in a datagram; octets after its Content-Length are not part of it.
+/// Returns the message in a datagram. Line ends before it are skipped, and octets after its
+/// Content-Length are not part of it; without Content-Length all that follows is (RFC 3261 §18.3).
 ///
 /// # Errors
 /// Says what is wrong, and how to answer.
-pub fn parse_datagram(_datagram: &Bytes, _limits: &Limits) -> Result<Message, Malformed> {
-    unimplemented!()
+pub fn parse_datagram(datagram: &Bytes, limits: &Limits) -> Result<Message, Malformed> {
+    let mut start = 0;
+    while datagram[start..].starts_with(b"\r\n") {
+        start += 2;
+    }
+    let block = datagram.slice(start..);
+    let mut scan = Scan::default();
+    let end = match scan.advance(&block, limits) {
+        Ok(Some(end)) => end,
+        Ok(None) => return Err(scan.read(&block).malformed(Problem::new("the headers do not end"))),
+        Err(problem) => return Err(scan.read(&block).malformed(problem)),
+    };
+    let head = scan.read(&block.slice(..end));
+    let rest = block.slice(end..);
+    let length = match head.content_length() {
+        ContentLength::Is(length) => length,
+        ContentLength::Missing => rest.len(),
+        ContentLength::Broken => return head.with_body(Bytes::new()),
+    };
+    if length > limits.body_bytes {
+        return Err(head.malformed(BODY_TOO_LONG));
+    }
+    if length > rest.len() {
+        return Err(head.malformed(Problem::with(HeaderName::ContentLength, "the body is shorter")));
+    }
+    head.with_body(rest.slice(..length))
 }
 
 /// One thing read from a stream.
@@ -59,32 +96,162 @@ pub enum Unfinished {
 }
 
 /// Cuts a stream of octets into messages, whatever pieces it comes in, in linear time.
+///
+/// It holds at most one message within its limits, and what was pushed and not yet drained.
 #[derive(Debug)]
 pub struct StreamFramer {
     limits: Limits,
+    buffer: Vec<u8>,
+    /// Where the octets begin that no frame has taken.
+    start: usize,
+    scan: Scan,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Between messages; `halves` of a ping have been heard.
+    Between {
+        halves: u8,
+    },
+    /// The block begins at `start`.
+    Headers,
+    /// The body begins at `start` and has `length` octets.
+    Body {
+        head: Box<Head>,
+        length: usize,
+    },
+    Lost,
 }
 
 impl StreamFramer {
     /// Returns a framer at the start of a stream.
     #[must_use]
-    pub const fn new(limits: Limits) -> Self {
-        Self { limits }
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            buffer: Vec::new(),
+            start: 0,
+            scan: Scan::default(),
+            state: State::Between { halves: 0 },
+        }
     }
 
     /// Takes the next octets; drain with [`StreamFramer::poll_frame`] before the next.
-    pub fn push(&mut self, _octets: &[u8]) {
-        let _ = self.limits;
-        unimplemented!()
+    pub fn push(&mut self, octets: &[u8]) {
+        if matches!(self.state, State::Lost) {
+            return;
+        }
+        if self.start > 0 {
+            self.buffer.drain(..self.start);
+            self.start = 0;
+        }
+        if self.buffer.is_empty() && self.buffer.capacity() > KEPT_BYTES {
+            self.buffer = Vec::new();
+        }
+        self.buffer.extend_from_slice(octets);
     }
 
     /// Returns the next frame that is complete.
     pub fn poll_frame(&mut self) -> Option<Frame> {
-        unimplemented!()
+        loop {
+            match &mut self.state {
+                State::Between { halves } => {
+                    let mut halves = *halves;
+                    match self.buffer[self.start..] {
+                        [] | [b'\r'] => return None,
+                        [b'\r', b'\n', ..] => {
+                            self.start += 2;
+                            halves = (halves + 1) % 2;
+                            self.state = State::Between { halves };
+                            return Some(if halves == 0 { Frame::Ping } else { Frame::Pong });
+                        }
+                        // What no request line and no status line begins with is no SIP: do not wait for its end.
+                        [octet, ..] if !crate::octets::is(octet, crate::octets::TOKEN) => {
+                            return self.lost(Malformed::silent(Problem::new("this is not SIP")));
+                        }
+                        _ => self.state = State::Headers,
+                    }
+                }
+                State::Headers => match self.scan.advance(&self.buffer[self.start..], &self.limits) {
+                    Ok(None) => return None,
+                    Ok(Some(length)) => {
+                        if let Some(frame) = self.headers(length) {
+                            return Some(frame);
+                        }
+                    }
+                    Err(problem) => {
+                        let head = self.scan.read(&Bytes::copy_from_slice(&self.buffer[self.start..]));
+                        return self.lost(head.malformed(problem));
+                    }
+                },
+                State::Body { length, .. } if self.buffer.len() - self.start < *length => return None,
+                State::Body { .. } => return self.body(),
+                State::Lost => return None,
+            }
+        }
     }
 
     /// Returns what the stream is in the middle of.
     #[must_use]
     pub fn unfinished(&self) -> Unfinished {
-        unimplemented!()
+        match self.state {
+            State::Between { .. } if self.buffer.len() == self.start => Unfinished::Nothing,
+            State::Between { .. } | State::Headers => Unfinished::Headers,
+            State::Body { .. } => Unfinished::Body,
+            State::Lost => Unfinished::Nothing,
+        }
+    }
+
+    /// Takes a header block of `length` octets; returns the frame if it is the end of the stream.
+    fn headers(&mut self, length: usize) -> Option<Frame> {
+        let block = Bytes::copy_from_slice(&self.buffer[self.start..self.start + length]);
+        let head = self.scan.read(&block);
+        self.scan.reset();
+        self.start += length;
+        if !head.framed || head.is_noise() {
+            return self.lost(head.malformed(Problem::new("the header lines cannot be told apart")));
+        }
+        match head.content_length() {
+            ContentLength::Is(length) if length > self.limits.body_bytes => {
+                self.lost(head.malformed(BODY_TOO_LONG))
+            }
+            ContentLength::Is(length) => {
+                self.state = State::Body { head: Box::new(head), length };
+                None
+            }
+            ContentLength::Missing => {
+                // RFC 3261 §20.14: on a stream it must be there.
+                self.lost(head.malformed(Problem::with(HeaderName::ContentLength, "it is missing")))
+            }
+            ContentLength::Broken => {
+                self.lost(head.malformed(Problem::with(HeaderName::ContentLength, "it is no length")))
+            }
+        }
+    }
+
+    fn body(&mut self) -> Option<Frame> {
+        let State::Body { head, length } = std::mem::replace(&mut self.state, State::Between { halves: 0 })
+        else {
+            return None;
+        };
+        let body = Bytes::copy_from_slice(&self.buffer[self.start..self.start + length]);
+        self.start += length;
+        Some(match head.with_body(body) {
+            Ok(message) => Frame::Message(message),
+            Err(malformed) => Frame::Malformed(malformed),
+        })
+    }
+
+    fn lost(&mut self, malformed: Malformed) -> Option<Frame> {
+        self.state = State::Lost;
+        self.buffer = Vec::new();
+        self.start = 0;
+        Some(Frame::Lost(malformed))
     }
 }
+
+const BODY_TOO_LONG: Problem = Problem::too_large("the body is too long");
+
+/// A buffer that grew beyond this is given back once it is empty.
+const KEPT_BYTES: usize = 16 * 1024;

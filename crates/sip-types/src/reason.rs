@@ -65,7 +65,7 @@ pub const fn reason_phrase(status: u16) -> &'static str {
         101..=199 => "Session Progress",
         201..=299 => "OK",
         303..=399 => "Redirection",
-        500..=599 => "Server Failure",
+        506..=512 | 514..=579 | 581..=599 => "Server Failure",
         601..=699 => "Global Failure",
         _ => "Request Failure",
     }

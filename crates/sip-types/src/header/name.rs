@@ -2,7 +2,6 @@ macro_rules! header_names {
     ($($variant:ident $name:literal $($compact:literal)?,)*) => {
         /// A header's name as far as this crate knows it; compact forms are the same header (RFC 3261 §7.3.3).
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        #[repr(u8)]
         #[expect(missing_docs, reason = "the names are the headers'")]
         pub enum HeaderName {
             $($variant,)*
@@ -20,14 +19,9 @@ macro_rules! header_names {
                 }
             }
 
-            /// Returns the name that `text` is, in any case, long or compact.
-            #[must_use]
-            pub fn parse(text: &str) -> Self {
-                $(if text.eq_ignore_ascii_case($name) $(|| text.eq_ignore_ascii_case($compact))? {
-                    return Self::$variant;
-                })*
-                Self::Other
-            }
+            const VARIANTS: &[(&'static str, Self)] = &[
+                $(($name, Self::$variant), $(($compact, Self::$variant),)?)*
+            ];
         }
     };
 }
@@ -94,4 +88,117 @@ header_names! {
     Path "Path",
     MsDiagnostics "ms-diagnostics",
     MsDiagnosticsPublic "ms-diagnostics-public",
+}
+
+impl HeaderName {
+    /// Returns the name that `text` is, in any case, long or compact.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        Self::parse_octets(text.as_bytes())
+    }
+
+    pub(crate) fn parse_octets(octets: &[u8]) -> Self {
+        let mut slot = slot_of(octets);
+        loop {
+            let Some((name, variant)) = Self::VARIANTS.get(usize::from(SLOTS[slot])) else {
+                return Self::Other;
+            };
+            if name.as_bytes().eq_ignore_ascii_case(octets) {
+                return *variant;
+            }
+            slot = (slot + 1) % SLOTS.len();
+        }
+    }
+
+    /// Returns whether a message may have this header once only; a second would let two readers
+    /// understand two messages.
+    pub(crate) const fn is_single(self) -> bool {
+        matches!(
+            self,
+            Self::MaxForwards
+                | Self::From
+                | Self::To
+                | Self::CallId
+                | Self::CSeq
+                | Self::ContentLength
+                | Self::ContentType
+                | Self::ContentEncoding
+                | Self::ContentDisposition
+                | Self::Expires
+                | Self::MinExpires
+                | Self::Event
+                | Self::SubscriptionState
+                | Self::Subject
+                | Self::Date
+                | Self::Timestamp
+                | Self::RetryAfter
+                | Self::Priority
+                | Self::ReplyTo
+                | Self::MimeVersion
+                | Self::Identity
+                | Self::SipEtag
+                | Self::SipIfMatch
+                | Self::SuppressIfMatch
+                | Self::SessionExpires
+                | Self::MinSe
+                | Self::RSeq
+                | Self::RAck
+                | Self::ReferTo
+                | Self::ReferredBy
+                | Self::Replaces
+        )
+    }
+}
+
+/// A slot that no name is in.
+const EMPTY: u8 = u8::MAX;
+
+/// The names by their [`slot_of`], the next free slot where two meet.
+static SLOTS: [u8; 256] = slots();
+
+const fn slots() -> [u8; 256] {
+    let mut slots = [EMPTY; 256];
+    let mut index: u8 = 0;
+    while (index as usize) < HeaderName::VARIANTS.len() {
+        let mut slot = slot_of(HeaderName::VARIANTS[index as usize].0.as_bytes());
+        while slots[slot] != EMPTY {
+            slot = (slot + 1) % slots.len();
+        }
+        slots[slot] = index;
+        index += 1;
+    }
+    slots
+}
+
+/// Returns where to look for a name first: a mix of its length and three of its letters in lower case.
+const fn slot_of(name: &[u8]) -> usize {
+    if name.is_empty() {
+        return 0;
+    }
+    let length = name.len();
+    let (first, middle, last) = (name[0] | 0x20, name[length / 2] | 0x20, name[length - 1] | 0x20);
+    (length * 31 + first as usize * 7 + middle as usize * 13 + last as usize * 3) % 256
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_found_in_any_case() {
+        for (name, variant) in HeaderName::VARIANTS {
+            assert_eq!(HeaderName::parse(name), *variant);
+            assert_eq!(HeaderName::parse(&name.to_ascii_uppercase()), *variant);
+            assert_eq!(HeaderName::parse(&name.to_ascii_lowercase()), *variant);
+        }
+        for name in ["", "X-Other", "Fromm", "Fro", "q"] {
+            assert_eq!(HeaderName::parse(name), HeaderName::Other);
+        }
+    }
+
+    #[test]
+    fn the_compact_form_is_the_same_header() {
+        assert_eq!(HeaderName::parse("F"), HeaderName::From);
+        assert_eq!(HeaderName::From.as_str(), "From");
+    }
 }
