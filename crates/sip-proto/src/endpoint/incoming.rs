@@ -150,6 +150,7 @@ impl Endpoint {
             latest: Bytes::new(),
             wake: None,
             moved: false,
+            lingers: false,
             is_settled: false,
         };
         let number = self.served.requests.insert(received);
@@ -219,6 +220,10 @@ impl Endpoint {
 
     pub(super) fn handle_received_timeout(&mut self, number: u64, now: Now) {
         if let Some(received) = self.served.requests.get_mut(number) {
+            if received.lingers {
+                self.served.remove(number);
+                return;
+            }
             received.wake = None;
             received.machine.handle_timeout(now);
             self.run_received(number, None, None, now);
@@ -286,11 +291,20 @@ impl Endpoint {
             self.served.remember(number, fresh, &self.settings, now);
         }
         let Some(received) = self.served.requests.get_mut(number) else { return };
-        if received.machine.is_terminated() {
+        if received.machine.is_terminated() && received.source.connection.is_some() {
             self.served.remove(number);
             return;
         }
-        let wake = received.machine.poll_timeout();
+        if received.lingers {
+            return;
+        }
+        // On UDP a repetition sent last of all may be under way for T4.
+        received.lingers = received.machine.is_terminated();
+        let wake = if received.lingers {
+            Some(now.moment + self.settings.timing.t4)
+        } else {
+            received.machine.poll_timeout()
+        };
         if wake != received.wake {
             received.wake = wake;
             if let Some(at) = wake {

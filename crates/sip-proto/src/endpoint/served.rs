@@ -1,5 +1,5 @@
 //! What the endpoint knows of received requests: those that wait for an answer, and those answered
-//! within the last 64*T1.
+//! within the last 64*T1 and T4.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -44,6 +44,8 @@ pub struct Received {
     pub wake: Option<Moment>,
     /// Whether the request that came last differs from the one the user answers: its Via counts.
     pub moved: bool,
+    /// Whether its transaction is over and it only absorbs what is still under way.
+    pub lingers: bool,
     /// Whether it is no longer counted as open.
     pub is_settled: bool,
 }
@@ -100,7 +102,8 @@ impl Served {
             self.forget_core(core, number);
         }
         if replays || lingers {
-            let until = now.moment + settings.timing.lifetime();
+            // A repetition sent last of all may be under way for T4.
+            let until = now.moment + settings.timing.lifetime() + settings.timing.t4;
             let answered =
                 Answered { until, core: replays.then_some(core), request: lingers.then_some(number) };
             self.answered.push_back(answered);
@@ -110,7 +113,7 @@ impl Served {
         }
     }
 
-    /// Forgets what was answered longer than 64*T1 ago.
+    /// Forgets what was answered longer ago than that.
     pub fn forget_old(&mut self, now: Now) {
         while self.answered.front().is_some_and(|oldest| oldest.until <= now.moment) {
             self.forget_oldest();
