@@ -14,7 +14,7 @@ use crate::loss::{Loss, Losses};
 pub(crate) struct Payload<'a> {
     body: Option<Cow<'a, str>>,
     body_language: Option<&'a str>,
-    pub(crate) subject: Option<Cow<'a, str>>,
+    subject: Option<Cow<'a, str>>,
     pub(crate) thread: Option<Cow<'a, str>>,
     pub(crate) nick: Option<Cow<'a, str>>,
     /// The language of the text.
@@ -53,7 +53,17 @@ impl<'a> Payload<'a> {
         if let Some(language) = payload.body_language {
             payload.language = Some(language);
         }
+        // Clients repeat a link in the text; one that stands only beside it would be lost.
+        let beside =
+            |link: &Cow<'_, str>| payload.body.as_ref().is_some_and(|body| !body.contains(link.as_ref()));
+        losses.add_if(payload.link.as_ref().is_some_and(beside), Loss::OutOfBand);
         payload
+    }
+
+    /// Returns the subject, where it stands beside a text and is not itself all there is.
+    pub(crate) fn subject(&self) -> Option<&str> {
+        let beside = self.body.is_some() || self.invitation.is_some() || self.link.is_some();
+        self.subject.as_deref().filter(|_| beside)
     }
 
     /// Returns the text: the body, else what stands for one.
@@ -95,7 +105,7 @@ impl<'a> Payload<'a> {
                 self.corrects = true;
                 losses.add(Loss::Reference);
             }
-            ("x", ns::OOB) => self.read_link(child, losses),
+            ("x", ns::OOB) => self.link = child.child("url", ns::OOB).map(Element::text),
             ("x", ns::MUC_USER) => self.read_mediated_invitation(child, stanza, losses),
             ("x", ns::CONFERENCE) => self.read_direct_invitation(child, stanza),
             ("private", ns::CARBONS) | (_, ns::HINTS) => losses.add(Loss::Hints),
@@ -134,12 +144,6 @@ impl<'a> Payload<'a> {
         }
     }
 
-    fn read_link(&mut self, child: &'a Element, losses: &mut Losses) {
-        self.link = child.child("url", ns::OOB).map(Element::text);
-        losses
-            .add_if(self.body.as_ref().is_some_and(|body| Some(body) != self.link.as_ref()), Loss::OutOfBand);
-    }
-
     /// XEP-0045 §7.8.2: the room itself sends it, and names who invites.
     fn read_mediated_invitation(&mut self, child: &'a Element, stanza: &'a Element, losses: &mut Losses) {
         match (child.child("invite", ns::MUC_USER), stanza.attr("from")) {
@@ -156,8 +160,8 @@ impl<'a> Payload<'a> {
     /// XEP-0249: the inviter sends it, and names the room.
     fn read_direct_invitation(&mut self, child: &'a Element, stanza: &'a Element) {
         if let (Some(room), None) = (child.attr("jid"), &self.invitation) {
-            let inviter = stanza.attr("from").map(|jid| jid.split('/').next().unwrap_or(jid));
-            self.invitation = Some(invitation(inviter, room, child.attr("reason"), child.attr("password")));
+            self.invitation =
+                Some(invitation(stanza.attr("from"), room, child.attr("reason"), child.attr("password")));
         }
     }
 
@@ -176,7 +180,7 @@ impl<'a> Payload<'a> {
 }
 
 fn invitation(inviter: Option<&str>, room: &str, reason: Option<&str>, password: Option<&str>) -> String {
-    let mut text = match inviter {
+    let mut text = match inviter.map(|jid| jid.split('/').next().unwrap_or(jid)) {
         Some(inviter) => format!("{inviter} invites you to the XMPP chat room {room}"),
         None => format!("You are invited to the XMPP chat room {room}"),
     };

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use sip_types::header::{CallId, ContentType, NameAddr};
-use sip_types::{HeaderText, Token};
+use sip_types::{HeaderText, Text, Token};
 use xmpp_types::jid::Jid;
 use xmpp_types::stanza_error::{ErrorType, StanzaCondition, StanzaError};
 use xmpp_types::xml::Element;
@@ -77,12 +77,14 @@ fn translate(
     if let Some(name) = payload.nick.as_deref().and_then(|nick| display_name(nick, losses)) {
         from = from.with_display_name(&name);
     }
+    // To is the address of record; only the Request-URI names a resource.
+    let to = if to_jid.is_bare() { request_uri.clone() } else { request_uri.address() };
     let message = MessageToSip {
-        to: NameAddr::new(request_uri.address()),
+        to: NameAddr::new(to),
         request_uri,
         from: from.with_tag(&token(tag)),
         call_id: call_id(payload.thread.as_deref(), hash, losses),
-        subject: payload.subject.as_deref().and_then(|subject| subject_line(subject, losses)),
+        subject: payload.subject().and_then(|subject| subject_line(subject, losses)),
         content_language: language(&payload, losses),
         date: payload.delayed,
         content_type: plain_text(),
@@ -201,7 +203,7 @@ fn language(payload: &Payload<'_>, losses: &mut Losses) -> Option<HeaderText> {
 
 /// `text/plain;charset=UTF-8`, as RFC 7572 §7 has it.
 pub(super) fn plain_text() -> ContentType {
-    ContentType::parse("text/plain;charset=UTF-8").expect("it is a media type")
+    ContentType::parse(Text::from_static("text/plain;charset=UTF-8")).expect("it is a media type")
 }
 
 pub(super) fn token(text: String) -> Token {
