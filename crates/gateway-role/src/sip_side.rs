@@ -252,7 +252,7 @@ impl Gateway {
                 }
                 self.to_xmpp.handle_reported(number, now);
             }
-            Ours::Report(number) if status >= 500 && status < 600 || status == 480 || status == 408 => {
+            Ours::Report(number) if (500..600).contains(&status) || matches!(status, 408 | 480) => {
                 self.to_xmpp.handle_report_failed(number, now);
             }
             Ours::Report(number) => {
