@@ -89,6 +89,10 @@ pub struct StreamSettings {
     pub acknowledgement: Duration,
     /// How long a stanza may be under way once its first octet came.
     pub half_stanza: Duration,
+    /// Whether stanzas are counted with a peer that can (XEP-0198); pings take its place otherwise.
+    pub stream_management: bool,
+    /// Whether a stream is used both ways with a peer that can (XEP-0288).
+    pub both_ways: bool,
 }
 
 impl Default for StreamSettings {
@@ -101,6 +105,8 @@ impl Default for StreamSettings {
             dialbacks_max: 16,
             acknowledgement: Duration::from_secs(30),
             half_stanza: Duration::from_secs(60),
+            stream_management: true,
+            both_ways: true,
         }
     }
 }

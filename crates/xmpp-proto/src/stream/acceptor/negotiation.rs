@@ -98,7 +98,7 @@ impl Acceptor {
             features.dialback = Some(DialbackFeature::WithErrors);
         }
         if !self.proved.is_empty() {
-            features.sm = true;
+            features.sm = self.settings.stream_management;
             self.phase = Phase::Proved;
         } else if is_secure {
             let unproved = self.offer_external(methods, now);
@@ -106,7 +106,7 @@ impl Acceptor {
             if unproved.is_none() {
                 features.mechanisms.push("EXTERNAL".into());
             }
-            features.bidi = true;
+            features.bidi = self.settings.both_ways;
             self.phase = Phase::Unproved;
             if let (Some(unproved), false) = (unproved, is_provable_here) {
                 // Nothing that this peer could do would prove it: it is told why, at once.

@@ -54,7 +54,7 @@ impl Acceptor {
         }
         if Bidi::from_element(&element).is_some() && self.phase == Phase::Unproved && self.peer.tls.is_some()
         {
-            self.peer.is_both_ways = true;
+            self.peer.is_both_ways = self.settings.both_ways;
             return;
         }
         if let Some(error) = StreamError::from_element(&element) {

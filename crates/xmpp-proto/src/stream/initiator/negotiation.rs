@@ -104,7 +104,8 @@ impl Initiator {
     /// Only a certificate proves the partner well enough to let it speak on a stream that we opened
     /// (XEP-0288 §2.3).
     fn offer_both_ways(&mut self) {
-        if self.features.bidi && self.is_proved_by_certificate && !self.is_both_ways {
+        let agreed = self.features.bidi && self.settings.both_ways;
+        if agreed && self.is_proved_by_certificate && !self.is_both_ways {
             self.wire.print(&Bidi::default().to_element());
             self.is_both_ways = true;
         }
@@ -156,7 +157,7 @@ impl Initiator {
 
     pub(super) fn become_ready(&mut self, now: Now) {
         let proof = if self.is_proved_by_certificate { Proof::Certificate } else { Proof::Dialback };
-        if self.features.sm {
+        if self.features.sm && self.settings.stream_management {
             self.flow.enable(&mut self.wire);
         }
         self.wire.set_limits(self.settings.limits);
