@@ -1,5 +1,6 @@
 //! The targets: what each promises, and how that is seen.
 
+mod acceptor;
 mod crossing;
 mod sip;
 mod xmpp;
@@ -63,6 +64,33 @@ pub static TARGETS: &[Target] = &[
         words: &[
             "@", "/", "\\40", "\\5c", "xn--", "bücher", "ß", "İ", "\u{200d}", "\u{3002}", "a\u{308}",
             "[::1]", "%00", "\u{202e}",
+        ],
+    },
+    Target {
+        name: "acceptor",
+        promise: "no stanza of a domain that this very stream has not proved; nothing after the end; an answer in proportion",
+        run: acceptor::acceptor,
+        samples: &["xmpp-hostile"],
+        words: &[
+            "<stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' xmlns:db='jabber:server:dialback' from='remote.example' to='local.example' version='1.0'>",
+            "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>",
+            "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>",
+            "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>cmVtb3RlLmV4YW1wbGU=</auth>",
+            "<db:result from='remote.example' to='local.example'>1e701f120f66824b57303384e83b51feba858024fd2221d39f7acc52dcf767a9</db:result>",
+            "<db:result from='sub.remote.example' to='local.example'>1</db:result>",
+            "<db:verify from='remote.example' to='local.example' id='1'>1</db:verify>",
+            "<message from='alice@remote.example' to='bob@local.example'><body>x</body></message>",
+            "<message from='alice@sub.remote.example' to='bob@local.example'/>",
+            "evil.example",
+            "local.example",
+            "<enable xmlns='urn:xmpp:sm:3'/>",
+            "<r xmlns='urn:xmpp:sm:3'/>",
+            "<a xmlns='urn:xmpp:sm:3' h='1'/>",
+            "<resume xmlns='urn:xmpp:sm:3' previd='1' h='0'/>",
+            "<iq type='get' id='1' from='remote.example' to='local.example'><ping xmlns='urn:xmpp:ping'/></iq>",
+            "</stream:stream>",
+            "<bidi xmlns='urn:xmpp:bidi'/>",
+            "<abort xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>",
         ],
     },
     Target {

@@ -60,7 +60,12 @@ pub fn to_xmpp(input: &[u8]) {
     let ToXmpp::Message(message) = translated.value else { return };
     let mut octets = Vec::new();
     Printer::new(ns::SERVER).print(&message.stanza, &mut octets);
-    assert_eq!(stanzas(&octets), [message.stanza.clone()], "printed as {}", String::from_utf8_lossy(&octets));
+    assert_eq!(
+        stanzas(&octets),
+        std::slice::from_ref(&message.stanza),
+        "printed as {}",
+        String::from_utf8_lossy(&octets)
+    );
     assert_eq!(
         message.stanza.attr("from").and_then(|from| Jid::parse(from).ok()).as_ref(),
         Some(&message.from),
@@ -76,17 +81,17 @@ pub fn to_xmpp(input: &[u8]) {
 /// An address crosses and comes back as itself.
 pub fn address(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
-    if let Ok(jid) = Jid::parse(text) {
-        if let Ok(uri) = jid_to_sip(&jid, Profile::Standard) {
-            let read = Uri::parse(uri.as_str()).unwrap_or_else(|error| panic!("{error:?}: {}", uri.as_str()));
-            assert_eq!(sip_to_jid(&read).as_ref(), Ok(&jid), "{} and back", uri.as_str());
-        }
+    if let Ok(jid) = Jid::parse(text)
+        && let Ok(uri) = jid_to_sip(&jid, Profile::Standard)
+    {
+        let read = Uri::parse(uri.as_str()).unwrap_or_else(|error| panic!("{error:?}: {}", uri.as_str()));
+        assert_eq!(sip_to_jid(&read).as_ref(), Ok(&jid), "{} and back", uri.as_str());
     }
-    if let Ok(uri) = Uri::parse(text) {
-        if let Ok(jid) = sip_to_jid(&uri) {
-            let back = jid_to_sip(&jid, Profile::Standard);
-            let back = back.unwrap_or_else(|why| panic!("{jid} came from {text} and cannot go back: {why}"));
-            assert_eq!(sip_to_jid(&Uri::Sip(back)).as_ref(), Ok(&jid), "{jid} there and back");
-        }
+    if let Ok(uri) = Uri::parse(text)
+        && let Ok(jid) = sip_to_jid(&uri)
+    {
+        let back = jid_to_sip(&jid, Profile::Standard);
+        let back = back.unwrap_or_else(|why| panic!("{jid} came from {text} and cannot go back: {why}"));
+        assert_eq!(sip_to_jid(&Uri::Sip(back)).as_ref(), Ok(&jid), "{jid} there and back");
     }
 }
