@@ -24,6 +24,7 @@ const PURE_OTHERS: &[&str] = &[
     "smallvec",
     "stringprep",
     "subtle",
+    "unicode-normalization",
 ];
 
 /// Crates of others that touch the world, and the only crates of ours that may name them.
