@@ -1,10 +1,11 @@
 //! An open connection between two orders that change what it is.
 
-use std::io;
+use std::io::{self, Read};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use socket2::SockRef;
 use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
 
@@ -208,9 +209,11 @@ impl Open {
 
     /// Throws away what the peer has sent and nobody has read.
     pub(crate) fn discard_unread(&mut self) -> io::Result<()> {
+        // Asks the socket itself: the event loop may not have noticed yet that there is something.
+        let socket = SockRef::from(&self.stream);
         let mut octets = [0; 4096];
         for _ in 0..DISCARDED_READS_MAX {
-            match self.stream.try_read(&mut octets) {
+            match (&*socket).read(&mut octets) {
                 Ok(0) => return Ok(()),
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),

@@ -50,14 +50,15 @@ enum Waking<R: Role> {
 impl<R: Role> Turning<R> {
     /// Takes turns until the role has stopped or its deadline has passed.
     pub(super) async fn run(&mut self, mut inputs: Inputs<R>) -> Ended {
-        let mut waiting = Vec::with_capacity(self.shell.settings.turn_events_max);
+        let events_max = self.shell.settings.turn_events_max;
+        let mut waiting = Vec::with_capacity(events_max);
         let mut timer = Timer::default();
         let mut deadline: Option<Pin<Box<Sleep>>> = None;
         // What the role said at its making.
         self.drain();
         self.end_turn(&mut timer);
         while !self.stopped {
-            let waking = self.wait(&mut inputs, &mut waiting, &mut timer, &mut deadline).await;
+            let waking = inputs.wait(&mut waiting, events_max, &mut timer, &mut deadline).await;
             let now = self.clock.now();
             let mut full = false;
             match waking {
@@ -89,30 +90,6 @@ impl<R: Role> Turning<R> {
             }
         }
         Ended::InGoodOrder
-    }
-
-    /// Waits for the next input. Arrivals come last among what is ready, because they may never end.
-    async fn wait(
-        &self,
-        inputs: &mut Inputs<R>,
-        waiting: &mut Vec<Arrival>,
-        timer: &mut Timer,
-        deadline: &mut Option<Pin<Box<Sleep>>>,
-    ) -> Waking<R> {
-        // What a turn of too many octets left over comes first.
-        let left_over = !waiting.is_empty();
-        let events_max = self.shell.settings.turn_events_max;
-        let stopping = deadline.is_some();
-        tokio::select! {
-            biased;
-            () = passed(deadline) => Waking::Deadline,
-            patience = stop_asked(&mut inputs.stop), if !stopping => Waking::Stop(patience),
-            Some(command) = inputs.commands.recv() => Waking::Command(command),
-            Some(stored) = inputs.stored.recv() => Waking::Stored(stored),
-            () = std::future::ready(()), if left_over => Waking::Arrivals,
-            _ = inputs.arrivals.recv_many(waiting, events_max), if !left_over => Waking::Arrivals,
-            () = std::future::poll_fn(|context| timer.poll(context)) => Waking::Timer,
-        }
     }
 
     /// Feeds what waits, up to the octets of one turn; says whether more may be waiting.
@@ -177,6 +154,31 @@ impl<R: Role> Turning<R> {
         }
         self.shell.flush();
         timer.set(self.role.poll_timeout(), &self.clock);
+    }
+}
+
+impl<R: Role> Inputs<R> {
+    /// Waits for the next input. Arrivals come last among what is ready, because they may never end.
+    async fn wait(
+        &mut self,
+        waiting: &mut Vec<Arrival>,
+        events_max: usize,
+        timer: &mut Timer,
+        deadline: &mut Option<Pin<Box<Sleep>>>,
+    ) -> Waking<R> {
+        // What a turn of too many octets left over comes first.
+        let left_over = !waiting.is_empty();
+        let stopping = deadline.is_some();
+        tokio::select! {
+            biased;
+            () = passed(deadline) => Waking::Deadline,
+            Some(command) = self.commands.recv() => Waking::Command(command),
+            patience = stop_asked(&mut self.stop), if !stopping => Waking::Stop(patience),
+            Some(stored) = self.stored.recv() => Waking::Stored(stored),
+            () = std::future::ready(()), if left_over => Waking::Arrivals,
+            _ = self.arrivals.recv_many(waiting, events_max), if !left_over => Waking::Arrivals,
+            () = std::future::poll_fn(|context| timer.poll(context)) => Waking::Timer,
+        }
     }
 }
 

@@ -151,9 +151,6 @@ pub(super) fn identity(spec: &IdentitySpec, provider: &CryptoProvider) -> Result
     let Some(own) = chain.first() else { return Err(flaw(&spec.certificate, Flaw::NoCertificate)) };
     let says = facts::read(own).map_err(|reason| flaw(&spec.certificate, Flaw::BadCertificate(reason)))?;
 
-    if let PemSource::File(path) = &spec.key {
-        refuse_public_key_file(path).map_err(|found| flaw(&spec.key, found))?;
-    }
     let pem = spec.key.read().map_err(|found| flaw(&spec.key, found))?;
     let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|error| {
         flaw(
@@ -164,6 +161,9 @@ pub(super) fn identity(spec: &IdentitySpec, provider: &CryptoProvider) -> Result
             },
         )
     })?;
+    if let PemSource::File(path) = &spec.key {
+        refuse_public_key_file(path).map_err(|found| flaw(&spec.key, found))?;
+    }
     let key = provider
         .key_provider
         .load_private_key(key)
