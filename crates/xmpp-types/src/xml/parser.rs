@@ -317,7 +317,7 @@ fn header(root: Root) -> Result<StreamHeader, XmlError> {
     }
     let mut header = StreamHeader { content: root.content, ..StreamHeader::default() };
     header.prefixes = root.prefixes;
-    header.prefixes.retain(|(_, bound)| *bound != *ns::STREAMS);
+    header.prefixes.retain(|(_, bound)| !matches!(bound.as_str(), ns::STREAMS | ns::XML));
     for Attribute { namespace, name, value } in root.attributes {
         place(&mut header, &namespace, &name, value);
     }

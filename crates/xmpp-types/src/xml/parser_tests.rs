@@ -223,7 +223,6 @@ fn xml_that_is_not_well_formed_closes_the_stream() {
         "<a b='1'c='2'/>",
         "<a b='<'/>",
         "< a/>",
-        "<a",
         "<>",
         "</>",
         "</db:result>",
@@ -242,6 +241,7 @@ fn xml_that_is_not_well_formed_closes_the_stream() {
         "<a b='\u{FFFE}'/>",
         "<a xmlns:p=''/>",
         "<a xmlns:xml='urn:x'/>",
+        "<a xmlns:xml='http://www.w3.org/XML/1998/namespace' xmlns:xml='http://www.w3.org/XML/1998/namespace'/>",
         "<a xmlns:xmlns='urn:x'/>",
         "<a xmlns='http://www.w3.org/2000/xmlns/'/>",
         "<a xmlns:p='http://www.w3.org/XML/1998/namespace'/>",
@@ -259,9 +259,6 @@ fn xml_that_is_not_well_formed_closes_the_stream() {
         "<a>&lt</a>",
         "<a>& </a>",
     ] {
-        if wrong == "<a" {
-            continue;
-        }
         assert_eq!(refused(wrong), StreamCondition::NotWellFormed, "{wrong}");
     }
 }

@@ -90,7 +90,8 @@ impl Printer {
             if attribute.namespace.is_empty() {
                 out.extend_from_slice(attribute.name.as_bytes());
             } else {
-                let namespace = self.on_the_wire(&attribute.namespace);
+                // As it is, even on a stream of another content namespace, or two attributes could become one.
+                let namespace = &attribute.namespace;
                 match self.prefix_of(namespace) {
                     Some(prefix) => write_name(Some(prefix), &attribute.name, out),
                     None => Self::generated_prefix(&mut generated, namespace, &attribute.name, out),
@@ -205,6 +206,20 @@ mod tests {
         assert_eq!(
             element.to_string(),
             "<a xmlns:ns0='urn:x' ns0:p='1' xmlns:ns1='urn:y' ns1:p='2' ns0:q='3&#9;&#10;&#13;\"' xml:lang='en'/>"
+        );
+    }
+
+    #[test]
+    fn two_attributes_never_become_one() {
+        let element = Element::new(ns::SERVER, "a").with_attr_in(ns::SERVER, "b", "1").with_attr_in(
+            ns::COMPONENT_ACCEPT,
+            "b",
+            "2",
+        );
+
+        assert_eq!(
+            printed(&Printer::new(ns::COMPONENT_ACCEPT), &element),
+            "<a xmlns:ns0='jabber:server' ns0:b='1' xmlns:ns1='jabber:component:accept' ns1:b='2'/>"
         );
     }
 

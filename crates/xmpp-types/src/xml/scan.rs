@@ -68,21 +68,29 @@ impl Scanner {
     }
 
     fn tag(&mut self, kind: Kind, octets: &[u8]) -> Scanned {
-        let from = self.seen.max(1);
-        for (at, octet) in octets.iter().enumerate().skip(from) {
-            match (*octet, self.quote) {
+        let mut from = self.seen.max(1);
+        loop {
+            let rest = &octets[from..];
+            let found = match self.quote {
+                Some(quote) => memchr::memchr2(quote, b'<', rest),
+                // Between values there is seldom more than a name, too short for a search of many octets.
+                None => rest.iter().position(|octet| matches!(octet, b'>' | b'\'' | b'"' | b'<')),
+            };
+            let Some(at) = found.map(|found| from + found) else {
+                self.seen = octets.len();
+                return Scanned::Incomplete;
+            };
+            from = at + 1;
+            match (octets[at], self.quote) {
                 (b'<', _) => {
                     let error = XmlError::not_well_formed("there is a < inside a tag");
                     return Scanned::Refused { seen: at + 1, error };
                 }
-                (b'>', None) => return Scanned::Complete { kind, length: at + 1 },
-                (b'\'' | b'"', None) => self.quote = Some(*octet),
-                (octet, Some(quote)) if octet == quote => self.quote = None,
-                _ => {}
+                (b'>', _) => return Scanned::Complete { kind, length: at + 1 },
+                (_, Some(_)) => self.quote = None,
+                (quote, None) => self.quote = Some(quote),
             }
         }
-        self.seen = octets.len();
-        Scanned::Incomplete
     }
 
     fn character_data(&mut self, octets: &[u8]) -> Scanned {

@@ -47,7 +47,8 @@ impl Scope {
         max: usize,
     ) -> Result<(), XmlError> {
         match (prefix.as_str(), namespace.as_str()) {
-            ("xml", ns::XML) => return Ok(()),
+            // It may be declared as what it is, though not twice.
+            ("xml", ns::XML) => {}
             ("xml" | "xmlns", _) | (_, ns::XML | ns::XMLNS) => {
                 return Err(XmlError::not_well_formed("a reserved prefix or namespace is declared"));
             }

@@ -184,8 +184,8 @@ impl Tree {
             let namespace = if prefix.is_empty() {
                 Namespace::NONE
             } else {
-                let bound = self.bound(prefix)?;
-                self.held(bound)
+                // Not held in another namespace, or two attributes could become one.
+                self.bound(prefix)?
             };
             let name = self.interner.name(&tag[attribute.name.local.clone()])?;
             if attributes.iter().any(|earlier| earlier.name == name && earlier.namespace == namespace) {
@@ -263,6 +263,7 @@ fn is_declaration(tag: &str, attribute: &RawAttribute) -> bool {
 
 /// The name of a start tag that has been read, prefix included.
 fn raw_name(tag: &str) -> &str {
-    let end = tag[1..].find([' ', '\t', '\n', '\r', '/', '>']).map_or(tag.len(), |at| at + 1);
+    let ends = |octet: &u8| matches!(octet, b' ' | b'\t' | b'\n' | b'\r' | b'/' | b'>');
+    let end = tag.as_bytes().iter().position(ends).unwrap_or(tag.len());
     &tag[1..end]
 }
