@@ -1,5 +1,7 @@
 //! From URIs and domains to places (RFC 3263, RFC 2782, RFC 7984).
 
+#![expect(clippy::unwrap_used, reason = "a test's helper may panic as its test may")]
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 

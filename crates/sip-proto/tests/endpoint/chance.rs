@@ -63,7 +63,7 @@ fn fate() -> impl Strategy<Value = Fate> {
 enum Happening {
     Send(u64),
     Arrive { at_server: bool, bytes: Bytes },
-    Answer { key: sip_proto::endpoint::ServerKey, response: Response },
+    Answer { key: sip_proto::endpoint::ServerKey, response: Box<Response> },
 }
 
 struct Net {
@@ -141,7 +141,7 @@ impl Net {
                 let event = Event::Datagram { socket: ListenerId(0), from: address(SERVER), bytes };
                 self.client.handle_net(event, self.now);
             }
-            Happening::Answer { key, response } => self.server.respond(key, response, self.now),
+            Happening::Answer { key, response } => self.server.respond(key, *response, self.now),
         }
     }
 
@@ -169,7 +169,7 @@ impl Net {
                     let response = Response::to(&request, status).with_to_tag(&Token::parse("s").unwrap());
                     let after = answered_after[calls % answered_after.len()];
                     let at = self.clock() + after;
-                    self.schedule(at, Happening::Answer { key, response });
+                    self.schedule(at, Happening::Answer { key, response: Box::new(response) });
                 }
                 Output::Expired { .. } | Output::Notice(_) => {}
                 other => panic!("the server does not do this: {other:?}"),

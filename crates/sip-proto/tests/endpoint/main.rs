@@ -1,5 +1,7 @@
 //! The endpoint in virtual time: what goes in, and exactly what comes out.
 
+#![expect(clippy::unwrap_used, reason = "a test's helper may panic as its test may")]
+
 mod chance;
 mod connections;
 mod failover;

@@ -32,8 +32,6 @@ pub struct World {
     pub requests: Vec<(ServerKey, Arc<Request>, Arc<Source>)>,
     /// Octets that were sent, in order.
     pub sent: Vec<Bytes>,
-    /// Responses that were handed up.
-    pub responses: Vec<Box<Response>>,
     pub notices: Vec<String>,
 }
 
@@ -65,7 +63,6 @@ impl World {
             heard: Vec::new(),
             requests: Vec::new(),
             sent: Vec::new(),
-            responses: Vec::new(),
             notices: Vec::new(),
         }
     }
@@ -207,7 +204,6 @@ impl World {
                 Output::Expired { .. } => self.heard.push("expired".into()),
                 Output::Response { key, response } => {
                     self.heard.push(format!("response {}: {}", key.0, response.status()));
-                    self.responses.push(response);
                 }
                 Output::Failed { key, failure } => self.heard.push(format!("failed {}: {failure}", key.0)),
                 Output::Notice(notice) => self.notices.push(format!("{notice:?}")),
