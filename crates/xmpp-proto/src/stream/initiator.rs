@@ -204,6 +204,13 @@ impl Initiator {
         self.tls.as_deref()
     }
 
+    /// Returns how the partner is proved, once stanzas may be sent.
+    #[must_use]
+    pub fn proof(&self) -> Option<Proof> {
+        let proof = if self.is_proved_by_certificate { Proof::Certificate } else { Proof::Dialback };
+        self.is_ready().then_some(proof)
+    }
+
     /// Returns the limits that the partner announced, in octets of one stanza (XEP-0478).
     #[must_use]
     pub fn stanza_bytes_max(&self) -> Option<u64> {

@@ -1,0 +1,455 @@
+//! What carries stanzas, or questions of dialback, from one domain of ours to one of a partner.
+//!
+//! ```text
+//!           something to carry       found             connected          ready
+//!   Idle ─────────────────────▶ Seeking ────▶ Dialling ─────────▶ Opening ──────▶ Open
+//!    ▲                            │              │  next address     │             │
+//!    │                            ▼              ▼ ◀────────────────-┘             │ over
+//!    └──────── pause over ── Pausing ◀───────────┘                                 ▼
+//!    ▲                                                                          resend once
+//!    └── Borrowed: the partner's own stream, used both ways (XEP-0288)
+//! ```
+
+mod approach;
+mod opening;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use clock_types::{Moment, Now, earliest};
+use net_types::ConnectionId;
+use xmpp_proto::dialback::{Pair, Question, Trouble, Verdict};
+use xmpp_proto::discovery::Discovery;
+use xmpp_proto::failure::{Failure, Stage};
+use xmpp_proto::stream::{Initiator, Purpose};
+use xmpp_types::stanza_error::StanzaCondition;
+use xmpp_types::xml::{Element, Node};
+
+use crate::notice::{Direction, Notice};
+use crate::timers::Timer;
+use crate::world::{Bounce, Effect, Origin, World};
+use approach::Dialling;
+
+/// Names a courier for its whole life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CourierId(pub(crate) u64);
+
+/// One way out.
+#[derive(Debug)]
+pub(crate) struct Courier {
+    pub(crate) id: CourierId,
+    pub(crate) pair: Pair,
+    pub(crate) purpose: Purpose,
+    pub(crate) opened: Moment,
+    state: State,
+    queue: VecDeque<Letter>,
+    queue_bytes: usize,
+    /// What was sent and waits for its acknowledgement, by token.
+    sent: BTreeMap<u64, Sent>,
+    questions: Vec<(Question, String)>,
+    /// Attempts that failed one after another.
+    failed: u32,
+    last_failure: Option<(Failure, Moment)>,
+}
+
+#[derive(Debug)]
+enum State {
+    Idle,
+    Seeking(Box<Discovery>),
+    Dialling(Dialling),
+    /// A stream is being opened; other addresses are left if it fails early.
+    Opening(Box<Initiator>, ConnectionId, Dialling),
+    Open(Box<Initiator>, ConnectionId),
+    Borrowed(ConnectionId),
+    Pausing(Moment),
+}
+
+/// One stanza on its way.
+#[derive(Debug)]
+struct Letter {
+    stanza: Element,
+    origin: Origin,
+    /// When its sender must be told that it could not be sent.
+    deadline: Moment,
+    weight: usize,
+    /// Whether it was sent before, on a stream that died.
+    was_sent: bool,
+}
+
+#[derive(Debug)]
+struct Sent {
+    origin: Origin,
+    weight: usize,
+    was_sent: bool,
+}
+
+impl Courier {
+    pub(crate) fn new(id: CourierId, pair: Pair, purpose: Purpose, now: Now) -> Self {
+        Self {
+            id,
+            pair,
+            purpose,
+            opened: now.moment,
+            state: State::Idle,
+            queue: VecDeque::new(),
+            queue_bytes: 0,
+            sent: BTreeMap::new(),
+            questions: Vec::new(),
+            failed: 0,
+            last_failure: None,
+        }
+    }
+
+    /// Takes a stanza to the partner; it ends in [`Effect::Delivered`] or [`Effect::Undeliverable`].
+    pub(crate) fn push(&mut self, stanza: Element, origin: Origin, world: &mut World, now: Now) {
+        let limits = &world.settings.limits;
+        let weight = weight(&stanza);
+        let count = self.queue.len() + self.sent.len();
+        if count >= limits.queue_stanzas_max || self.queue_bytes + weight > limits.queue_bytes_max {
+            let bounce = Bounce::new(
+                StanzaCondition::ResourceConstraint,
+                format!("too many stanzas wait for {}", self.pair.remote),
+            );
+            return world.effects.push_back(Effect::Undeliverable { origin, stanza, bounce });
+        }
+        if world.is_stopping && !self.is_open() {
+            let bounce = Bounce::new(StanzaCondition::RemoteServerTimeout, "the proxy is stopping");
+            return world.effects.push_back(Effect::Undeliverable { origin, stanza, bounce });
+        }
+        self.queue_bytes += weight;
+        let deadline = now.moment + limits.report;
+        self.queue.push_back(Letter { stanza, origin, deadline, weight, was_sent: false });
+        self.advance(world, now);
+    }
+
+    /// Takes a question for the partner's server; it ends in [`Effect::Verdict`].
+    pub(crate) fn ask(&mut self, question: Question, key: String, world: &mut World, now: Now) {
+        match &mut self.state {
+            State::Opening(initiator, ..) | State::Open(initiator, _) => {
+                initiator.ask(question, key, now);
+                self.drive(world, now);
+            }
+            State::Idle | State::Seeking(_) | State::Dialling(_) | State::Borrowed(_) | State::Pausing(_) => {
+                if self.questions.len() >= world.settings.limits.dialbacks_max {
+                    let verdict = Verdict::Error(Trouble::Busy);
+                    return world.effects.push_back(Effect::Verdict(question, verdict));
+                }
+                self.questions.push((question, key));
+                self.advance(world, now);
+            }
+        }
+    }
+
+    /// Uses a stream that the partner opened, for it may be used both ways.
+    pub(crate) fn borrow(&mut self, connection: ConnectionId, world: &mut World, now: Now) {
+        match self.state {
+            State::Idle | State::Pausing(_) | State::Borrowed(_) => {
+                self.state = State::Borrowed(connection);
+                self.failed = 0;
+                self.advance(world, now);
+            }
+            State::Seeking(_) | State::Dialling(_) | State::Opening(..) | State::Open(..) => {}
+        }
+    }
+
+    /// Takes back what was sent on a borrowed stream that is over.
+    pub(crate) fn give_back(
+        &mut self,
+        connection: ConnectionId,
+        unacknowledged: Vec<(u64, Element)>,
+        world: &mut World,
+        now: Now,
+    ) {
+        self.requeue(unacknowledged, world, now);
+        if matches!(self.state, State::Borrowed(borrowed) if borrowed == connection) {
+            self.state = State::Idle;
+            self.advance(world, now);
+        }
+    }
+
+    /// Takes the news that the partner has acknowledged what was sent with this token.
+    pub(crate) fn delivered(&mut self, token: u64, world: &mut World) {
+        if let Some(sent) = self.sent.remove(&token) {
+            self.queue_bytes = self.queue_bytes.saturating_sub(sent.weight);
+            world.effects.push_back(Effect::Delivered(sent.origin));
+        }
+    }
+
+    /// Takes the answer to a ping that came from the partner; tells whether we had asked.
+    pub(crate) fn handle_pong(&mut self, id: &str, world: &mut World, now: Now) -> bool {
+        match &mut self.state {
+            State::Open(initiator, _) => {
+                let is_ours = initiator.handle_pong(id, now);
+                self.drive(world, now);
+                is_ours
+            }
+            State::Idle
+            | State::Seeking(_)
+            | State::Dialling(_)
+            | State::Opening(..)
+            | State::Borrowed(_)
+            | State::Pausing(_) => false,
+        }
+    }
+
+    /// Takes the news that a stanza of the partner, on a stream used both ways, is settled.
+    pub(crate) fn settle(&mut self, connection: ConnectionId, n: u64, world: &mut World, now: Now) {
+        if let State::Open(initiator, open) = &mut self.state
+            && *open == connection
+        {
+            initiator.settle(n, now);
+            self.drive(world, now);
+        }
+    }
+
+    /// Goes on where time has brought it: retries, gives up, tells senders.
+    pub(crate) fn handle_timeout(&mut self, world: &mut World, now: Now) {
+        match &mut self.state {
+            State::Seeking(discovery) => {
+                discovery.handle_timeout(now);
+                self.search(world, now);
+            }
+            State::Dialling(_) => self.dial(world, now),
+            State::Opening(initiator, ..) | State::Open(initiator, _) => {
+                initiator.handle_timeout(now);
+                self.drive(world, now);
+            }
+            State::Pausing(until) if *until <= now.moment => {
+                self.state = State::Idle;
+            }
+            State::Idle | State::Borrowed(_) | State::Pausing(_) => {}
+        }
+        self.report_overdue(world, now);
+        self.advance(world, now);
+    }
+
+    /// Closes at once or when what was sent is acknowledged.
+    pub(crate) fn stop(&mut self, world: &mut World, now: Now) {
+        let failure = Failure::new(Stage::Policy, "the proxy is stopping");
+        match &mut self.state {
+            State::Open(initiator, _) => {
+                if self.sent.is_empty() && self.queue.is_empty() {
+                    initiator.close(Some(&shutdown()), now);
+                    self.drive(world, now);
+                }
+            }
+            State::Opening(initiator, ..) => {
+                initiator.close(None, now);
+                self.drive(world, now);
+            }
+            State::Dialling(dialling) => {
+                dialling.abandon(world);
+                self.state = State::Idle;
+            }
+            State::Seeking(_) | State::Pausing(_) => self.state = State::Idle,
+            State::Idle | State::Borrowed(_) => {}
+        }
+        if !self.is_open() {
+            self.fail_queue(&failure, world);
+        }
+    }
+
+    /// Closes at once.
+    pub(crate) fn abort(&mut self, reason: &str, world: &mut World, now: Now) {
+        if let State::Opening(initiator, ..) | State::Open(initiator, _) = &mut self.state {
+            initiator.close(Some(&shutdown()), now);
+            self.drive(world, now);
+        }
+        if let State::Dialling(dialling) = &mut self.state {
+            dialling.abandon(world);
+        }
+        self.state = State::Idle;
+        self.fail_queue(&Failure::new(Stage::Policy, reason), world);
+    }
+
+    /// Tells whether stanzas can be sent at once.
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self.state, State::Open(..) | State::Borrowed(_))
+    }
+
+    /// Tells whether nothing would be lost by forgetting it.
+    pub(crate) fn is_forgettable(&self) -> bool {
+        matches!(self.state, State::Idle)
+            && self.queue.is_empty()
+            && self.sent.is_empty()
+            && self.questions.is_empty()
+    }
+
+    /// Returns the stream, if there is one, and its connection.
+    pub(crate) fn stream(&self) -> Option<(&Initiator, ConnectionId)> {
+        match &self.state {
+            State::Opening(initiator, connection, _) | State::Open(initiator, connection) => {
+                Some((initiator, *connection))
+            }
+            State::Idle | State::Seeking(_) | State::Dialling(_) | State::Borrowed(_) | State::Pausing(_) => {
+                None
+            }
+        }
+    }
+
+    /// Returns how many stanzas wait to be sent, and how many to be acknowledged.
+    pub(crate) fn waiting(&self) -> (usize, usize) {
+        (self.queue.len(), self.sent.len())
+    }
+
+    /// Says when to call [`Self::handle_timeout`].
+    pub(crate) fn set_timer(&self, world: &mut World) {
+        let state = match &self.state {
+            State::Idle | State::Borrowed(_) => None,
+            State::Seeking(discovery) => discovery.poll_timeout(),
+            State::Dialling(dialling) => dialling.poll_timeout(),
+            State::Opening(initiator, ..) | State::Open(initiator, _) => initiator.poll_timeout(),
+            State::Pausing(until) => Some(*until),
+        };
+        let letter = self.queue.front().map(|letter| letter.deadline);
+        world.timers.set(Timer::Courier(self.id), earliest(state, letter));
+    }
+
+    /// Sends, or begins to seek a way, if there is anything to carry.
+    fn advance(&mut self, world: &mut World, now: Now) {
+        match self.state {
+            State::Open(..) | State::Borrowed(_) => self.send_queue(world, now),
+            State::Idle if !self.queue.is_empty() || !self.questions.is_empty() => self.seek(world, now),
+            State::Pausing(until) if !self.queue.is_empty() || !self.questions.is_empty() => {
+                let failed_at = self.last_failure.as_ref().map_or(Moment::ZERO, |(_, at)| *at);
+                let limits = &world.settings.limits;
+                if now.moment.since(failed_at) >= limits.retry_fresh {
+                    self.seek(world, now);
+                } else if until > now.moment + limits.report {
+                    // The pause outlasts the patience of whoever sent it: say so at once.
+                    let failure = self.last_failure.as_ref().map(|(failure, _)| failure.clone());
+                    let failure =
+                        failure.unwrap_or_else(|| Failure::new(Stage::Tcp, "the last attempt failed"));
+                    self.fail_queue(&failure, world);
+                }
+            }
+            State::Idle | State::Seeking(_) | State::Dialling(_) | State::Opening(..) | State::Pausing(_) => {
+            }
+        }
+    }
+
+    fn send_queue(&mut self, world: &mut World, now: Now) {
+        while let Some(letter) = self.queue.pop_front() {
+            let token = world.next_token();
+            let Letter { stanza, origin, weight, was_sent, .. } = letter;
+            match &mut self.state {
+                State::Open(initiator, _) => {
+                    if initiator.stanza_bytes_max().is_some_and(|max| weight as u64 > max) {
+                        self.queue_bytes = self.queue_bytes.saturating_sub(weight);
+                        let text = format!("{} takes no stanza as large as this one", self.pair.remote);
+                        let bounce = Bounce::new(StanzaCondition::PolicyViolation, text);
+                        world.effects.push_back(Effect::Undeliverable { origin, stanza, bounce });
+                        continue;
+                    }
+                    initiator.send(token, stanza, now);
+                }
+                State::Borrowed(connection) => {
+                    world.effects.push_back(Effect::SendVia(*connection, token, stanza));
+                }
+                State::Idle
+                | State::Seeking(_)
+                | State::Dialling(_)
+                | State::Opening(..)
+                | State::Pausing(_) => return,
+            }
+            self.sent.insert(token, Sent { origin, weight, was_sent });
+        }
+        if let State::Open(..) = self.state {
+            self.drive(world, now);
+        }
+    }
+
+    /// Puts what a dead stream left unacknowledged before everything newer, once; what was sent twice
+    /// already is reported.
+    fn requeue(&mut self, unacknowledged: Vec<(u64, Element)>, world: &mut World, now: Now) {
+        let deadline = now.moment + world.settings.limits.report;
+        for (token, stanza) in unacknowledged.into_iter().rev() {
+            let Some(Sent { origin, weight, was_sent }) = self.sent.remove(&token) else { continue };
+            if was_sent {
+                self.queue_bytes = self.queue_bytes.saturating_sub(weight);
+                let text = format!("{} did not acknowledge it, twice", self.pair.remote);
+                let bounce = Bounce::new(StanzaCondition::RemoteServerTimeout, text);
+                world.effects.push_back(Effect::Undeliverable { origin, stanza, bounce });
+            } else {
+                self.queue.push_front(Letter { stanza, origin, deadline, weight, was_sent: true });
+            }
+        }
+    }
+
+    /// Tells the senders whose patience is over.
+    fn report_overdue(&mut self, world: &mut World, now: Now) {
+        if self.is_open() {
+            return;
+        }
+        while self.queue.front().is_some_and(|letter| letter.deadline <= now.moment) {
+            let failure = match (&self.last_failure, &self.state) {
+                (Some((failure, _)), State::Pausing(_) | State::Idle) => failure.clone(),
+                _ => Failure::new(self.stage(), "no connection came about in time"),
+            };
+            let Some(letter) = self.queue.pop_front() else { return };
+            self.fail_letter(letter, &failure, world);
+        }
+    }
+
+    fn stage(&self) -> Stage {
+        match self.state {
+            State::Idle | State::Pausing(_) | State::Dialling(_) => Stage::Tcp,
+            State::Seeking(_) => Stage::Dns,
+            State::Opening(..) | State::Open(..) | State::Borrowed(_) => Stage::Stream,
+        }
+    }
+
+    /// Ends an attempt: everybody who waits is told, and the next attempt has to wait.
+    fn attempt_failed(&mut self, failure: Failure, world: &mut World, now: Now) {
+        let limits = &world.settings.limits;
+        let pause = xmpp_proto::pause(limits.retry_min, limits.retry_max, self.failed, &mut world.ids);
+        self.failed = self.failed.saturating_add(1);
+        self.state = State::Pausing(now.moment + pause);
+        world.notice(Notice::AttemptFailed {
+            pair: self.pair.clone(),
+            direction: Direction::Outward,
+            failure: failure.clone(),
+            retry: Some(pause),
+        });
+        self.fail_queue(&failure, world);
+        self.last_failure = Some((failure, now.moment));
+    }
+
+    fn fail_queue(&mut self, failure: &Failure, world: &mut World) {
+        while let Some(letter) = self.queue.pop_front() {
+            self.fail_letter(letter, failure, world);
+        }
+        for (question, _) in std::mem::take(&mut self.questions) {
+            let trouble = if failure.not_found { Trouble::NotFound } else { Trouble::Unreachable };
+            world.effects.push_back(Effect::Verdict(question, Verdict::Error(trouble)));
+        }
+    }
+
+    fn fail_letter(&mut self, letter: Letter, failure: &Failure, world: &mut World) {
+        self.queue_bytes = self.queue_bytes.saturating_sub(letter.weight);
+        let bounce = Bounce::from_failure(&self.pair.remote, failure);
+        let Letter { stanza, origin, .. } = letter;
+        world.effects.push_back(Effect::Undeliverable { origin, stanza, bounce });
+    }
+}
+
+pub(crate) fn shutdown() -> xmpp_types::stream::StreamError {
+    xmpp_types::stream::StreamError::new(xmpp_types::stream::StreamCondition::SystemShutdown)
+}
+
+/// Returns about how many octets a stanza has on the wire.
+fn weight(element: &Element) -> usize {
+    let attributes: usize = element
+        .attributes()
+        .iter()
+        .map(|attribute| attribute.name().len() + attribute.value().len() + 4)
+        .sum();
+    let children: usize = element
+        .children()
+        .iter()
+        .map(|child| match child {
+            Node::Element(child) => weight(child),
+            Node::Text(text) => text.len(),
+        })
+        .sum();
+    element.name().len() * 2 + 5 + attributes + children
+}

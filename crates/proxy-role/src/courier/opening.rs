@@ -1,0 +1,167 @@
+//! The courier's stream, from its first octet to its last.
+
+use clock_types::Now;
+use net_types::{ConnectionId, Order, TlsFacts};
+use xmpp_proto::failure::{Failure, Stage};
+use xmpp_proto::stream::{Approach, Initiator, InitiatorOutput as Output};
+
+use super::approach::Dialling;
+use super::{Courier, State};
+use crate::notice::{Direction, Notice};
+use crate::streams::tls_words;
+use crate::world::{Effect, Source, World};
+
+impl Courier {
+    pub(super) fn open_stream(
+        &mut self,
+        connection: ConnectionId,
+        tls: Option<Box<TlsFacts>>,
+        dialling: Dialling,
+        world: &mut World,
+        now: Now,
+    ) {
+        let Some(partner) = world.settings.partner(&self.pair.remote) else {
+            world.close(connection);
+            let failure = Failure::new(Stage::Policy, "this server does not federate with that domain");
+            return self.attempt_failed(failure, world, now);
+        };
+        let limits = &world.settings.limits;
+        let approach = Approach {
+            pair: self.pair.clone(),
+            methods: partner.methods(),
+            purpose: self.purpose,
+            establishment: limits.establishment,
+            inactivity: limits.inactivity,
+            keep_alive: limits.keep_alive / 2,
+        };
+        let settings = world.stream_settings.clone();
+        let ids = world.ids.fork();
+        let mut initiator = Initiator::new(approach, settings, world.secret.clone(), tls, ids, now);
+        for (question, key) in std::mem::take(&mut self.questions) {
+            initiator.ask(question, key, now);
+        }
+        self.state = State::Opening(Box::new(initiator), connection, dialling);
+        self.drive(world, now);
+    }
+
+    /// Takes octets of the connection.
+    pub(crate) fn handle_bytes(&mut self, bytes: &[u8], world: &mut World, now: Now) {
+        if let State::Opening(initiator, ..) | State::Open(initiator, _) = &mut self.state {
+            initiator.handle_bytes(bytes, now);
+            self.drive(world, now);
+        }
+    }
+
+    /// Takes the facts of the handshake.
+    pub(crate) fn handle_tls(&mut self, facts: Box<TlsFacts>, world: &mut World, now: Now) {
+        if let State::Opening(initiator, ..) | State::Open(initiator, _) = &mut self.state {
+            initiator.handle_tls(facts, now);
+            self.drive(world, now);
+        }
+    }
+
+    /// Takes the news that a connection is gone.
+    pub(crate) fn handle_closed(
+        &mut self,
+        connection: ConnectionId,
+        reason: Option<String>,
+        world: &mut World,
+        now: Now,
+    ) {
+        world.owners.remove(&connection);
+        if let State::Opening(initiator, open, _) | State::Open(initiator, open) = &mut self.state
+            && *open == connection
+        {
+            initiator.handle_closed(reason, now);
+            self.drive(world, now);
+        }
+    }
+
+    /// Carries out what the stream wants, until it wants nothing more.
+    pub(super) fn drive(&mut self, world: &mut World, now: Now) {
+        while let State::Opening(initiator, connection, _) | State::Open(initiator, connection) =
+            &mut self.state
+        {
+            let connection = *connection;
+            let Some(output) = initiator.poll_output() else { return };
+            match output {
+                Output::Send(bytes) => world.send(connection, bytes),
+                Output::StartTls => {
+                    let client = Box::new(world.tls_client(&self.pair.local, &self.pair.remote, None));
+                    world.order(Order::StartTlsAsClient { connection, client });
+                }
+                Output::Ready { proof, .. } => {
+                    let tls = initiator.tls().map(tls_words);
+                    let pair = self.pair.clone();
+                    world.notice(Notice::Opened {
+                        pair,
+                        direction: Direction::Outward,
+                        proof,
+                        tls,
+                        connection,
+                    });
+                    self.ready(now);
+                    self.advance(world, now);
+                }
+                Output::Delivered(token) => self.delivered(token, world),
+                Output::Verdict(question, verdict) => {
+                    world.effects.push_back(Effect::Verdict(question, verdict));
+                }
+                Output::Stanza(received) => {
+                    let source = Source::Outgoing(self.id, connection, received.n);
+                    world.effects.push_back(Effect::FromPartner(source, received));
+                }
+                Output::Answer(answer) => world.effects.push_back(Effect::ToPartner(answer)),
+                Output::Close => world.close(connection),
+                Output::Ended(failure) => return self.ended(failure, world, now),
+            }
+        }
+    }
+
+    fn ready(&mut self, now: Now) {
+        self.state = match std::mem::replace(&mut self.state, State::Idle) {
+            State::Opening(initiator, connection, _) => State::Open(initiator, connection),
+            state => state,
+        };
+        self.failed = 0;
+        self.opened = now.moment;
+        self.last_failure = None;
+    }
+
+    /// Decides what follows a stream: nothing, the next address, a pause, or another stream at once for
+    /// what it left unacknowledged.
+    fn ended(&mut self, failure: Option<Failure>, world: &mut World, now: Now) {
+        match std::mem::replace(&mut self.state, State::Idle) {
+            State::Open(mut initiator, connection) => {
+                world.owners.remove(&connection);
+                let pair = self.pair.clone();
+                world.notice(Notice::Closed { pair, direction: Direction::Outward, connection, failure });
+                self.requeue(initiator.take_unacknowledged(), world, now);
+                if world.is_stopping {
+                    self.fail_queue(&Failure::new(Stage::Policy, "the proxy is stopping"), world);
+                }
+                self.advance(world, now);
+            }
+            State::Opening(_, connection, dialling) => {
+                world.owners.remove(&connection);
+                match failure {
+                    None => self.advance(world, now),
+                    Some(failure) if may_try_others(&failure, &dialling) => {
+                        self.try_others(dialling, failure, world, now);
+                    }
+                    Some(failure) => self.attempt_failed(failure, world, now),
+                }
+            }
+            state => self.state = state,
+        }
+    }
+}
+
+/// Another server of the partner may do better at what has to do with the server, not with the partner.
+fn may_try_others(failure: &Failure, dialling: &Dialling) -> bool {
+    let of_the_server = match failure.stage {
+        Stage::Tcp | Stage::Tls | Stage::Stream => true,
+        Stage::Dns | Stage::Certificate | Stage::Auth | Stage::Dialback | Stage::Policy => false,
+    };
+    of_the_server && !dialling.is_exhausted()
+}

@@ -1,0 +1,116 @@
+use net_types::Trust;
+use xmpp_proto::stream::Methods;
+use xmpp_types::jid::DomainName;
+
+use super::negotiation::{Negotiation, methods};
+
+/// One partner: the settings of Microsoft's partner object under the same meaning, and ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Partner {
+    /// Its primary domain.
+    pub domain: DomainName,
+    /// More domains of the same partner.
+    pub additional: Vec<DomainName>,
+    /// Free text.
+    pub description: String,
+    /// How far its users are believed.
+    pub kind: PartnerKind,
+    /// TLS.
+    pub tls: Negotiation,
+    /// SASL EXTERNAL; only ever over TLS.
+    pub sasl: Negotiation,
+    /// Whether a domain may be proved by dialback.
+    pub dialback: bool,
+    /// Whether the partner keeps its connections alive, so that silence means that it is gone.
+    pub keep_alive: bool,
+    /// Connections with it at most; the global limit if `None`.
+    pub connections_max: Option<u32>,
+    /// Its host, with or without a port, instead of what DNS says.
+    pub fixed_host: Option<String>,
+    /// Confirms that stanzas may cross in clear where the settings above leave that way open.
+    pub allow_plaintext: bool,
+    /// Whether it is reached with TLS from the first octet where it publishes such a service.
+    pub direct_tls: bool,
+    /// Whether all sub-domains belong to it.
+    pub subdomains: bool,
+    /// The roots (or the one certificate) by which it is judged, instead of the global ones.
+    pub trust: Option<Trust>,
+    /// Whether its names may lead to loopback, private and link-local addresses.
+    pub allow_private_addresses: bool,
+    /// Octets that it may send in a second, over all its streams; any number if `None`.
+    pub bytes_per_second: Option<u32>,
+    /// Stanzas that it may send in a second, over all its streams; any number if `None`.
+    pub stanzas_per_second: Option<u32>,
+}
+
+/// How far a partner's users are believed (the meaning is in the gateway's rules).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PartnerKind {
+    /// The same enterprise, or a business partner.
+    Federated,
+    /// A provider that is trusted to verify its users' identity.
+    PublicVerified,
+    /// A provider that is not.
+    PublicUnverified,
+}
+
+impl PartnerKind {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::Federated, Self::PublicVerified, Self::PublicUnverified];
+
+    /// Returns the word as the configuration writes it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Federated => "federated",
+            Self::PublicVerified => "public-verified",
+            Self::PublicUnverified => "public-unverified",
+        }
+    }
+
+    /// Reads the word of a configuration.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
+    }
+}
+
+impl Partner {
+    /// Returns a partner with Microsoft's defaults: TLS and SASL required, so that only a certificate
+    /// proves it.
+    #[must_use]
+    pub fn new(domain: DomainName) -> Self {
+        Self {
+            domain,
+            additional: Vec::new(),
+            description: String::new(),
+            kind: PartnerKind::PublicUnverified,
+            tls: Negotiation::Required,
+            sasl: Negotiation::Required,
+            dialback: true,
+            keep_alive: true,
+            connections_max: None,
+            fixed_host: None,
+            allow_plaintext: false,
+            direct_tls: true,
+            subdomains: false,
+            trust: None,
+            allow_private_addresses: false,
+            bytes_per_second: None,
+            stanzas_per_second: None,
+        }
+    }
+
+    /// Returns its primary and additional domains.
+    pub fn domains(&self) -> impl Iterator<Item = &DomainName> {
+        std::iter::once(&self.domain).chain(&self.additional)
+    }
+
+    /// Returns by which methods it may be proved. Plaintext needs its explicit confirmation besides.
+    #[must_use]
+    pub fn methods(&self) -> Methods {
+        let mut methods = methods(self.tls, self.sasl, self.dialback);
+        methods.dialback_in_clear &= self.allow_plaintext;
+        methods
+    }
+}

@@ -1,0 +1,186 @@
+//! What all parts of the proxy share: settings, names, and the way out.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use clock_types::Ids;
+use net_types::{Bytes, ConnectionId, Order, QueryId, TlsClient};
+use xmpp_proto::dialback::{Question, Secret, Verdict};
+use xmpp_proto::discovery::{Start, Target};
+use xmpp_proto::failure::Failure;
+use xmpp_proto::link::{Gateway, ReceivedId};
+use xmpp_proto::stream::{Received, StreamSettings};
+use xmpp_types::jid::DomainName;
+use xmpp_types::xml::Element;
+
+use crate::courier::CourierId;
+use crate::notice::Notice;
+use crate::proxy::Output;
+use crate::settings::Settings;
+use crate::timers::Timers;
+
+/// The shared part.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) stream_settings: Arc<StreamSettings>,
+    pub(crate) secret: Secret,
+    pub(crate) ids: Ids,
+    pub(crate) timers: Timers,
+    pub(crate) is_stopping: bool,
+    pub(crate) outputs: VecDeque<Output>,
+    /// What one part has to tell another; handled before the proxy returns.
+    pub(crate) effects: VecDeque<Effect>,
+    /// Who owns a connection.
+    pub(crate) owners: BTreeMap<ConnectionId, Owner>,
+    /// Who asked the DNS, and by which number.
+    pub(crate) queries: BTreeMap<QueryId, (CourierId, u32)>,
+    last_query: u64,
+    last_dialled: u64,
+    last_token: u64,
+}
+
+/// Who owns a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Owner {
+    Incoming,
+    Courier(CourierId),
+    Gateway,
+}
+
+/// Where a stanza on its way to a partner came from, and who must learn what became of it.
+#[derive(Clone, Debug)]
+pub(crate) enum Origin {
+    /// A gateway waits for it to be settled.
+    Gateway(Gateway, ReceivedId),
+    /// We made it ourselves; nobody waits.
+    Ourselves,
+}
+
+/// Where a stanza of a partner came from: it is settled there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Source {
+    /// A stream that the partner opened.
+    Incoming(ConnectionId, u64),
+    /// A stream that we opened and that is used both ways.
+    Outgoing(CourierId, ConnectionId, u64),
+}
+
+/// What one part has to tell another.
+#[derive(Debug)]
+pub(crate) enum Effect {
+    /// A partner has acknowledged a stanza.
+    Delivered(Origin),
+    /// A stanza could not be handed to a partner.
+    Undeliverable { origin: Origin, stanza: Element, bounce: Bounce },
+    /// A partner sent a stanza on a stream that we opened.
+    FromPartner(Source, Box<Received>),
+    /// We answer a partner ourselves.
+    ToPartner(Box<Element>),
+    /// How a question of dialback ended.
+    Verdict(Question, Verdict),
+    /// A stanza goes out on a stream that the partner opened and that is used both ways.
+    SendVia(ConnectionId, u64, Element),
+}
+
+/// The error that a stanza is answered with.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Bounce {
+    pub(crate) condition: xmpp_types::stanza_error::StanzaCondition,
+    pub(crate) text: String,
+}
+
+impl Bounce {
+    pub(crate) fn new(condition: xmpp_types::stanza_error::StanzaCondition, text: impl Into<String>) -> Self {
+        Self { condition, text: text.into() }
+    }
+
+    /// Returns what a sender is told of a failure: the stage and the reason, in words.
+    pub(crate) fn from_failure(remote: &DomainName, failure: &Failure) -> Self {
+        use xmpp_types::stanza_error::StanzaCondition::{RemoteServerNotFound, RemoteServerTimeout};
+        let condition = if failure.not_found { RemoteServerNotFound } else { RemoteServerTimeout };
+        Self::new(condition, format!("{remote} could not be reached: {failure}"))
+    }
+}
+
+impl World {
+    pub(crate) fn new(
+        settings: Arc<Settings>,
+        stream_settings: StreamSettings,
+        secret: Secret,
+        ids: Ids,
+    ) -> Self {
+        Self {
+            settings,
+            stream_settings: Arc::new(stream_settings),
+            secret,
+            ids,
+            timers: Timers::default(),
+            is_stopping: false,
+            outputs: VecDeque::new(),
+            effects: VecDeque::new(),
+            owners: BTreeMap::new(),
+            queries: BTreeMap::new(),
+            last_query: 0,
+            last_dialled: 0,
+            last_token: 0,
+        }
+    }
+
+    pub(crate) fn order(&mut self, order: Order) {
+        self.outputs.push_back(Output::Order(order));
+    }
+
+    pub(crate) fn notice(&mut self, notice: Notice) {
+        self.outputs.push_back(Output::Notice(notice));
+    }
+
+    pub(crate) fn send(&mut self, connection: ConnectionId, bytes: Vec<u8>) {
+        if !bytes.is_empty() {
+            self.order(Order::Send { connection, bytes: Bytes::from(bytes) });
+        }
+    }
+
+    /// Closes a connection and forgets whose it was.
+    pub(crate) fn close(&mut self, connection: ConnectionId) {
+        self.owners.remove(&connection);
+        self.order(Order::Close { connection });
+    }
+
+    pub(crate) fn next_query(&mut self, courier: CourierId, number: u32) -> QueryId {
+        self.last_query += 1;
+        let query = QueryId(self.last_query);
+        self.queries.insert(query, (courier, number));
+        query
+    }
+
+    pub(crate) fn next_connection(&mut self, courier: CourierId) -> ConnectionId {
+        self.last_dialled += 1;
+        let connection = ConnectionId::dialled(self.last_dialled);
+        self.owners.insert(connection, Owner::Courier(courier));
+        connection
+    }
+
+    pub(crate) fn next_token(&mut self) -> u64 {
+        self.last_token += 1;
+        self.last_token
+    }
+
+    /// Returns how to shake hands with a partner for a domain of ours (XEP-0368 §3: SNI is the domain).
+    pub(crate) fn tls_client(
+        &self,
+        local: &DomainName,
+        remote: &DomainName,
+        target: Option<&Target>,
+    ) -> TlsClient {
+        let partner = self.settings.partner(remote);
+        let trust = partner.and_then(|partner| partner.trust.clone());
+        let is_direct = target.is_some_and(|target| target.start == Start::Direct);
+        TlsClient {
+            name: remote.to_ascii().to_string(),
+            identity: self.settings.identity_of(local).cloned(),
+            trust: trust.unwrap_or_else(|| self.settings.trust.clone()),
+            alpn: if is_direct { vec!["xmpp-server".into()] } else { Vec::new() },
+        }
+    }
+}
