@@ -138,10 +138,13 @@ proptest! {
         let at = at.index(characters.len());
         let end = characters.len().min(at + dropped);
         characters.splice(at..end, slip.chars());
-        // COMPAT(rxml, 0.14): a carriage return alone is lost, against XML 1.0 §2.11.
         let document = characters.into_iter().collect::<String>();
-        prop_assume!(!document.replace("\r\n", "").contains('\r'));
-        compare(&document);
+        // COMPAT(rxml, 0.14): a carriage return alone is lost, against XML 1.0 §2.11; and white space before
+        // the root needs a declaration, against §2.8.
+        let alone = document.replace("\r\n", "").contains('\r');
+        if !alone && !document.starts_with(char::is_whitespace) {
+            compare(&document);
+        }
     }
 }
 
