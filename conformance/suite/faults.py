@@ -34,7 +34,10 @@ class Traffic:
         for user in {sender for sender, _ in self.ids}:
             if hasattr(user, "outbox"):
                 wait_for(user.outbox.empty, 120, f"{user.address} has sent everything")
-        wait_for(lambda: not self.open(), 60, "every message has an end")
+        # What has no end by then is for the ledgers to judge: they name it.
+        end = time.monotonic() + 60
+        while self.open() and time.monotonic() < end:
+            time.sleep(0.1)
 
     def open(self):
         ends = set()
