@@ -16,7 +16,14 @@ struct Asked {
     /// The ping's id; `None` for an `<r/>`.
     ping: Option<String>,
     deadline: Moment,
+    /// An answer came that did not cover everything: when to ask again.
+    again: Option<Moment>,
+    /// When it was asked.
+    at: Moment,
 }
+
+/// How soon a peer that has not taken everything is asked again; one that tells by itself is not.
+const REPEAT: Duration = Duration::from_secs(1);
 
 impl Request {
     /// Tells whether a question is out.
@@ -27,12 +34,12 @@ impl Request {
 
     /// Notes that `<r/>` was sent after stanza `covers`.
     pub fn ask(&mut self, covers: u64, patience: Duration, now: Moment) {
-        self.asked = Some(Asked { covers, ping: None, deadline: now + patience });
+        self.asked = Some(Asked { covers, ping: None, deadline: now + patience, again: None, at: now });
     }
 
     /// Notes that a ping with this id was sent after stanza `covers`.
     pub fn ping(&mut self, covers: u64, id: String, patience: Duration, now: Moment) {
-        self.asked = Some(Asked { covers, ping: Some(id), deadline: now + patience });
+        self.asked = Some(Asked { covers, ping: Some(id), deadline: now + patience, again: None, at: now });
     }
 
     /// Takes an `<a/>`: an answer to the question, if one is out.
@@ -40,6 +47,31 @@ impl Request {
         if self.asked.as_ref().is_some_and(|asked| asked.ping.is_none()) {
             self.asked = None;
         }
+    }
+
+    /// Takes an `<a/>` after which everything up to `acknowledged` is. If that is less than was asked about,
+    /// the question stays out: asking again at once would only be answered the same, without end.
+    pub fn answered_up_to(&mut self, acknowledged: u64) {
+        match &mut self.asked {
+            Some(asked) if asked.ping.is_none() && acknowledged < asked.covers => {
+                asked.again = Some(asked.at + REPEAT);
+            }
+            Some(_) | None => self.answered(),
+        }
+    }
+
+    /// Asks about the same once more, with the patience that is left.
+    pub fn ask_again(&mut self, now: Moment) {
+        if let Some(asked) = &mut self.asked {
+            asked.at = now;
+            asked.again = None;
+        }
+    }
+
+    /// Returns when to ask again.
+    #[must_use]
+    pub fn again(&self) -> Option<Moment> {
+        self.asked.as_ref()?.again
     }
 
     /// Takes the answer to the ping with this id and returns the last stanza that it covers; `None` if
@@ -82,5 +114,20 @@ mod tests {
         assert_eq!(request.deadline(), Some(Moment::ZERO + Duration::from_secs(30)));
         request.answered();
         assert_eq!(request.deadline(), None);
+    }
+
+    #[test]
+    fn an_answer_in_part_leaves_the_question_out_and_is_asked_again_later() {
+        let mut request = Request::default();
+        request.ask(2, Duration::from_secs(30), Moment::ZERO);
+
+        request.answered_up_to(1);
+        assert!(request.is_out());
+        assert_eq!(request.again(), Some(Moment::ZERO + REPEAT));
+        request.ask_again(Moment::ZERO + REPEAT);
+        assert_eq!(request.again(), None);
+        assert_eq!(request.deadline(), Some(Moment::ZERO + Duration::from_secs(30)));
+        request.answered_up_to(2);
+        assert!(!request.is_out());
     }
 }

@@ -343,6 +343,8 @@ impl Acceptor {
         } else if self.silence_deadline().is_some_and(|deadline| deadline <= now.moment) {
             self.wire.refuse(&timeout("the stream was idle for too long"));
             self.end(None);
+        } else if self.flow.again().is_some_and(|again| again <= now.moment) {
+            self.ask(now);
         }
     }
 
@@ -363,7 +365,7 @@ impl Acceptor {
             return None;
         }
         let handshake = self.proved.is_empty().then_some(self.clocks.handshake);
-        let peer = earliest(self.half_stanza_deadline(), self.flow.deadline());
+        let peer = earliest(self.half_stanza_deadline(), earliest(self.flow.deadline(), self.flow.again()));
         let slow = earliest(handshake, peer);
         earliest(slow, earliest(self.receiving.poll_timeout(), self.silence_deadline()))
     }

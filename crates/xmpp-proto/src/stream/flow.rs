@@ -96,7 +96,14 @@ impl Flow {
 
     /// Asks for an acknowledgement, if anything waits for one and no question is out.
     pub(super) fn ask(&mut self, pair: &Pair, ids: &mut Ids, wire: &mut Wire, now: Moment) {
-        if self.outbound.waiting() == 0 || self.request.is_out() {
+        if self.outbound.waiting() == 0 {
+            return;
+        }
+        if self.request.is_out() {
+            if self.request.again().is_some_and(|again| again <= now) {
+                wire.print(&StreamManagement::Request.to_element());
+                self.request.ask_again(now);
+            }
             return;
         }
         match self.counting {
@@ -160,10 +167,12 @@ impl Flow {
                 Managed::Done
             }
             (StreamManagement::Answer { h }, Counting::On) => {
-                self.request.answered();
                 let h = h.wrapping_add(low_half(self.outbound_uncounted));
                 match self.outbound.acknowledge(h, |_, (token, _)| delivered(token)) {
-                    Ok(()) => Managed::Done,
+                    Ok(()) => {
+                        self.request.answered_up_to(self.outbound.acknowledged());
+                        Managed::Done
+                    }
                     Err(error) => Managed::TooHigh(error),
                 }
             }
@@ -233,6 +242,11 @@ impl Flow {
     /// Returns when patience with the peer's acknowledgement ends.
     pub(super) fn deadline(&self) -> Option<Moment> {
         self.request.deadline()
+    }
+
+    /// Returns when to ask again, if the peer has not taken all that it was asked about.
+    pub(super) fn again(&self) -> Option<Moment> {
+        self.request.again()
     }
 
     fn write_answer(&self, wire: &mut Wire) {

@@ -365,7 +365,7 @@ impl Initiator {
     pub fn poll_timeout(&self) -> Option<Moment> {
         let phase = match self.phase {
             Phase::Ended => return None,
-            Phase::Ready => earliest(self.flow.deadline(), self.idle_deadline()),
+            Phase::Ready => earliest(earliest(self.flow.deadline(), self.flow.again()), self.idle_deadline()),
             Phase::Asking => None,
             Phase::Greeting
             | Phase::Choosing

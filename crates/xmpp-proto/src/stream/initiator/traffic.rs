@@ -133,6 +133,9 @@ impl Initiator {
             return self
                 .hang_up(Some(Failure::new(Stage::Stream, "the partner acknowledged nothing in time")));
         }
+        if self.flow.again().is_some_and(|again| again <= now.moment) {
+            self.ask_how_far(now);
+        }
         if self.flow.waiting() > 0 || self.flow.at_work() > 0 || !self.questions.is_empty() {
             return;
         }
