@@ -263,7 +263,12 @@ fn name_in_words(name: &X509Name<'_>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
+    use rustls::pki_types::pem::PemObject;
+
     use super::*;
+    use crate::throwaway::{Authority, Wish};
 
     #[test]
     fn the_text_of_an_other_name_is_found_under_its_two_headers() {
@@ -295,4 +300,43 @@ mod tests {
             TrustVerdict::Untrusted("it is not a readable X.509 certificate".to_owned())
         );
     }
+
+    proptest::proptest! {
+        #[test]
+        fn a_certificate_broken_anywhere_is_judged_without_panic(
+            at in proptest::prelude::any::<proptest::sample::Index>(),
+            octet in proptest::prelude::any::<u8>(),
+            cut in proptest::prelude::any::<bool>(),
+        ) {
+            let mut der = CERTIFICATE.clone();
+            let at = at.index(der.len());
+            der[at] = octet;
+            if cut {
+                der.truncate(at);
+            }
+            let algorithms = rustls::crypto::aws_lc_rs::default_provider().signature_verification_algorithms;
+
+            let judged = judge(&[CertificateDer::from(der)], Some(&Trusted::default()), &algorithms, crate::clock::date());
+
+            let trust = judged.map(|peer| peer.trust);
+            proptest::prop_assert!(matches!(trust, Some(TrustVerdict::Untrusted(_))));
+        }
+
+        #[test]
+        fn names_come_back_as_they_were_wished(dns in "[a-z]{1,200}", xmpp in "\\PC{1,100}", srv in "_[a-z]{1,100}") {
+            let wish = Wish::dns(&[&dns]).xmpp_addr(&[&xmpp]).srv(&[&srv]).uri(&["sip:example.com"]);
+            let issued = AUTHORITY.issue(&wish).unwrap();
+            let der = CertificateDer::from_pem_slice(issued.certificate.as_bytes()).unwrap();
+
+            proptest::prop_assert_eq!(read(&der).unwrap().names, wish.names);
+        }
+    }
+
+    static AUTHORITY: LazyLock<Authority> = LazyLock::new(|| Authority::new("Test CA").unwrap());
+
+    static CERTIFICATE: LazyLock<Vec<u8>> = LazyLock::new(|| {
+        let wish = Wish::dns(&["example.com"]).xmpp_addr(&["example.com"]).srv(&["_xmpp-server.example.com"]);
+        let issued = AUTHORITY.issue(&wish).unwrap();
+        CertificateDer::from_pem_slice(issued.certificate.as_bytes()).unwrap().to_vec()
+    });
 }
