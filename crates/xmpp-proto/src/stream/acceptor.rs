@@ -291,7 +291,9 @@ impl Acceptor {
     /// Sends a stanza on a stream that is used both ways; `token` comes back when it is acknowledged.
     pub fn send(&mut self, token: u64, stanza: Element, now: Now) {
         if self.phase == Phase::Proved {
-            self.flow.send(token, stanza, &mut self.wire);
+            if self.flow.send(token, stanza, &mut self.wire) {
+                self.outputs.push_back(Output::Delivered(token));
+            }
             self.ask(now);
         }
     }

@@ -88,10 +88,17 @@ impl Flow {
         self.outbound.waiting()
     }
 
-    /// Sends a stanza; `token` comes back when the peer has acknowledged it.
-    pub(super) fn send(&mut self, token: u64, stanza: Element, wire: &mut Wire) {
+    /// Sends a stanza; `token` comes back when the peer has acknowledged it. Returns whether that is now: an
+    /// answer is not asked about by a ping, since the answer to that would be, without end.
+    #[must_use]
+    pub(super) fn send(&mut self, token: u64, stanza: Element, wire: &mut Wire) -> bool {
         wire.print(&stanza);
+        let is_answer = stanza.name() == "iq" && matches!(stanza.attr("type"), Some("result" | "error"));
+        if is_answer && self.counting == Counting::Off {
+            return true;
+        }
         self.outbound.push((token, stanza));
+        false
     }
 
     /// Asks for an acknowledgement, if anything waits for one and no question is out.

@@ -270,7 +270,9 @@ impl Initiator {
     /// Sends a stanza; `token` comes back when the partner has acknowledged it. Only when ready.
     pub fn send(&mut self, token: u64, stanza: Element, now: Now) {
         debug_assert!(self.is_ready(), "whoever sends has waited for Ready");
-        self.flow.send(token, stanza, &mut self.wire);
+        if self.flow.send(token, stanza, &mut self.wire) {
+            self.outputs.push_back(Output::Delivered(token));
+        }
         self.moved = now.moment;
         self.ask_how_far(now);
     }
