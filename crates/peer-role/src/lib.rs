@@ -1,1 +1,25 @@
-//! A small XMPP server and a SIP user agent made of the same machines, for the demonstration and the tests.
+//! The others: a small XMPP server and a SIP user agent, made of the project's own machines.
+//!
+//! The demonstration and the simulator put them on both sides of Gangway. They are honest peers that can be told
+//! to be difficult: silent users, slow answers, no acknowledgements. What their users see is told as [`Said`].
+//! [`play`] reads conversations that are written down.
+
+pub mod play;
+mod said;
+mod sip;
+mod xmpp;
+
+pub use said::Said;
+pub use sip::{Answers, SipSettings, SipUserAgent};
+pub use xmpp::{Acks, Proves, XmppServer, XmppSettings};
+
+use net_types::Order;
+
+/// What a peer wants done or has to tell, in order.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// For the shell.
+    Order(Order),
+    /// What one of its users saw, or the peer itself.
+    Said(Said),
+}

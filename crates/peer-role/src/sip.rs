@@ -1,0 +1,244 @@
+//! A SIP server with its users in it, on an [`Endpoint`].
+//!
+//! It answers requests for its users as they are told to behave, and sends the texts that they type. It is one
+//! user agent for a whole domain, so that no proxy has to stand between.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use bytes::Bytes;
+use clock_types::{Ids, Moment, Now, earliest};
+use net_types::Event;
+use sip_proto::endpoint::{self, Endpoint, Failure, Notice, RequestKey, Route, ServerKey};
+use sip_types::header::{CallId, ContentType, NameAddr};
+use sip_types::{HeaderName, HeaderText, Method, Request, Response, SipUri, Uri, reason_phrase};
+
+use crate::{Output, Said};
+
+/// How a user behaves when a text comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answers {
+    /// He answers at once.
+    AtOnce(u16),
+    /// He answers later.
+    After(Duration, u16),
+    /// He never answers.
+    Never,
+}
+
+/// How a SIP user agent is set up.
+#[derive(Clone, Debug)]
+pub struct SipSettings {
+    /// The stack underneath.
+    pub endpoint: endpoint::Settings,
+    /// Where requests go: to the gateway.
+    pub route: Route,
+    /// The users, by address without scheme: `bob@s.example`. Who is not among them does not exist: 404.
+    pub users: BTreeMap<String, Answers>,
+}
+
+/// The SIP side of a conversation.
+#[derive(Debug)]
+pub struct SipUserAgent {
+    endpoint: Endpoint,
+    route: Route,
+    users: BTreeMap<String, Answers>,
+    ids: Ids,
+    next_key: u64,
+    sent: BTreeMap<RequestKey, String>,
+    /// Answers that wait for their time.
+    later: BTreeMap<(Moment, u64), (ServerKey, Response)>,
+    outputs: VecDeque<Output>,
+}
+
+impl SipUserAgent {
+    /// Returns a user agent whose listeners the shell has opened.
+    #[must_use]
+    pub fn new(settings: SipSettings, mut ids: Ids) -> Self {
+        Self {
+            endpoint: Endpoint::new(settings.endpoint, ids.fork()),
+            route: settings.route,
+            users: settings.users,
+            ids,
+            next_key: 0,
+            sent: BTreeMap::new(),
+            later: BTreeMap::new(),
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// Tells a user how to behave from here on; he exists from here on.
+    pub fn set_user(&mut self, address: impl Into<String>, answers: Answers) {
+        self.users.insert(address.into(), answers);
+    }
+
+    /// Takes one event of the shell.
+    pub fn handle_event(&mut self, event: Event, now: Now) {
+        self.endpoint.handle_net(event, now);
+        self.drain(now);
+    }
+
+    /// Does what the clock asks for.
+    pub fn handle_timeout(&mut self, now: Now) {
+        while let Some(entry) = self.later.first_entry().filter(|entry| entry.key().0 <= now.moment) {
+            let (key, response) = entry.remove();
+            self.endpoint.respond(key, response, now);
+        }
+        self.endpoint.handle_timeout(now);
+        self.drain(now);
+    }
+
+    /// Sends a text from one of our users, `bob@s.example`, to `to`, `ann@x.example`. The id becomes the Call-ID
+    /// where it can be one.
+    pub fn send_text(&mut self, from: &str, to: &str, text: &str, id: &str, now: Now) {
+        let request = self.message(from, to, text, id);
+        self.outputs.push_back(Output::Said(Said::Sent {
+            id: id.to_owned(),
+            from: from.to_owned(),
+            to: to.to_owned(),
+            text: text.to_owned(),
+        }));
+        match request {
+            Some(request) => self.send_request(request, id, now),
+            None => self.say(Said::Refused { id: id.to_owned(), answer: "not a SIP address".to_owned() }),
+        }
+    }
+
+    /// Sends a request of any kind in a transaction of its own; its final answer is told under `id`.
+    pub fn send_request(&mut self, request: Request, id: &str, now: Now) {
+        self.next_key += 1;
+        let key = RequestKey(self.next_key);
+        self.sent.insert(key, id.to_owned());
+        self.endpoint.send(key, request, &self.route.clone(), now);
+        self.drain(now);
+    }
+
+    /// Refuses new requests from here on; what is under way may finish.
+    pub fn handle_stop(&mut self, now: Now) {
+        self.endpoint.handle_stop(now);
+        self.drain(now);
+    }
+
+    /// Returns the next thing to do or to tell.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// Returns when to call [`Self::handle_timeout`].
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Moment> {
+        let later = self.later.first_key_value().map(|((at, _), _)| *at);
+        earliest(later, self.endpoint.poll_timeout())
+    }
+
+    fn message(&mut self, from: &str, to: &str, text: &str, id: &str) -> Option<Request> {
+        let uri = |address: &str| SipUri::parse(format!("sip:{address}")).ok();
+        let tag = sip_types::Token::parse(self.ids.token("tag"))?;
+        let call_id = CallId::parse(id).or_else(|| CallId::parse(self.ids.token("call")))?;
+        let from = NameAddr::new(uri(from)?).with_tag(&tag);
+        let to = uri(to)?;
+        let request = Request::new(Method::Message, to.clone().into(), from, NameAddr::new(to), call_id, 1);
+        let kind = ContentType::parse("text/plain;charset=UTF-8")?;
+        Some(request.with_body(&kind, Bytes::copy_from_slice(text.as_bytes())))
+    }
+
+    fn drain(&mut self, now: Now) {
+        while let Some(output) = self.endpoint.poll_output() {
+            match output {
+                endpoint::Output::Order(order) => self.outputs.push_back(Output::Order(order)),
+                endpoint::Output::Request { key, request, .. } => self.receive(key, &request, now),
+                endpoint::Output::Response { key, response } => self.answered(key, &response),
+                endpoint::Output::Failed { key, failure } => self.failed(key, &failure),
+                endpoint::Output::Notice(notice) => self.note(&notice),
+                endpoint::Output::Ack { .. } => {}
+                endpoint::Output::Cancelled { key } | endpoint::Output::Expired { key } => {
+                    self.later.retain(|_, (waiting, _)| *waiting != key);
+                }
+            }
+        }
+    }
+
+    fn receive(&mut self, key: ServerKey, request: &Request, now: Now) {
+        if *request.method() != Method::Message {
+            let status = if *request.method() == Method::Options { 200 } else { 405 };
+            let response = Response::to(request, status);
+            let response = response.with(HeaderName::Allow, &HeaderText::from_static("MESSAGE, OPTIONS"));
+            return self.endpoint.respond(key, response, now);
+        }
+        let to = address_of(request.uri());
+        let answers = self.users.get(&to).copied().unwrap_or(Answers::AtOnce(404));
+        let answer = match answers {
+            Answers::AtOnce(status) | Answers::After(_, status) => {
+                format!("{status} {}", reason_phrase(status))
+            }
+            Answers::Never => "no answer".to_owned(),
+        };
+        // A user who is not there, or says no, is shown nothing.
+        if !matches!(answers, Answers::AtOnce(300..) | Answers::After(_, 300..)) {
+            let call_id = request.call_id().as_str();
+            self.say(Said::Received {
+                id: format!("{call_id} {}", request.from().tag().unwrap_or_default()),
+                thread: call_id.to_owned(),
+                from: request.from().uri.as_str().to_owned(),
+                to,
+                text: String::from_utf8_lossy(request.body()).into_owned(),
+                answer,
+            });
+        }
+        match answers {
+            Answers::AtOnce(status) => self.endpoint.respond(key, Response::to(request, status), now),
+            Answers::After(time, status) => {
+                self.next_key += 1;
+                self.later.insert((now.moment + time, self.next_key), (key, Response::to(request, status)));
+            }
+            Answers::Never => self.endpoint.keep_silent(key, now),
+        }
+    }
+
+    fn answered(&mut self, key: RequestKey, response: &Response) {
+        if response.status() < 200 {
+            return;
+        }
+        let Some(id) = self.sent.remove(&key) else { return };
+        let answer = format!("{} {}", response.status(), response.reason());
+        self.say(match response.status() {
+            200..=299 => Said::Accepted { id, answer },
+            _ => Said::Refused { id, answer },
+        });
+    }
+
+    fn failed(&mut self, key: RequestKey, failure: &Failure) {
+        if let Some(id) = self.sent.remove(&key) {
+            self.say(Said::Unanswered { id, reason: failure.to_string() });
+        }
+    }
+
+    fn note(&mut self, notice: &Notice) {
+        let note = match notice {
+            Notice::TargetFailed { target, failure } => format!("{target}: {failure}"),
+            Notice::Malformed { remote, what, .. } => format!("{remote} sent what is no SIP: {what}"),
+            Notice::Opened { .. }
+            | Notice::Closed { .. }
+            | Notice::ConnectionRefused { .. }
+            | Notice::Shed { .. }
+            | Notice::TargetRests { .. }
+            | Notice::StrayResponse { .. } => return,
+        };
+        self.say(Said::Note(note));
+    }
+
+    fn say(&mut self, said: Said) {
+        self.outputs.push_back(Output::Said(said));
+    }
+}
+
+/// Returns `user@host` of a URI, as users are named here.
+fn address_of(uri: &Uri) -> String {
+    match uri.as_sip() {
+        Some(uri) => match uri.user() {
+            Some(user) => format!("{user}@{}", uri.host()),
+            None => uri.host().to_string(),
+        },
+        None => uri.as_str().to_owned(),
+    }
+}

@@ -1,0 +1,126 @@
+//! Stanzas for the server's users, and where its own go.
+
+use clock_types::Now;
+use net_types::ConnectionId;
+use xmpp_proto::stream::Received;
+use xmpp_types::jid::{DomainName, Jid};
+use xmpp_types::ns;
+use xmpp_types::stanza::StanzaKind;
+use xmpp_types::stanza_error::{StanzaCondition, StanzaError, error_reply};
+use xmpp_types::xml::Element;
+
+use super::{Acks, Stream, XmppServer};
+use crate::Said;
+
+impl XmppServer {
+    /// Delivers a stanza, or answers it, and says that it is taken.
+    pub(super) fn receive(&mut self, stream: Stream<'_>, received: Received, now: Now) {
+        let Received { n, from, to, stanza } = received;
+        match StanzaKind::of(&stanza) {
+            Some(StanzaKind::Message) => self.receive_message(&stanza, &from, &to, now),
+            Some(StanzaKind::Iq) => self.receive_iq(&stanza, now),
+            // Presence has no meaning for users who have no contact list.
+            Some(StanzaKind::Presence) | None => {}
+        }
+        let connection = match stream {
+            Stream::Incoming(connection) => Some(connection),
+            Stream::Outgoing(domain) => self.connection_of(domain),
+        };
+        let Some(connection) = connection else { return };
+        match self.settings.acks {
+            Acks::Counted | Acks::Pinged => self.settle(connection, n, now),
+            Acks::Withheld => self.withheld.push((connection, n)),
+        }
+    }
+
+    pub(super) fn settle(&mut self, connection: ConnectionId, n: u64, now: Now) {
+        if let Some(acceptor) = self.incoming.get_mut(&connection) {
+            acceptor.settle(n, now);
+        } else if let Some(initiator) = self.initiator_mut(connection) {
+            initiator.settle(n, now);
+        }
+    }
+
+    fn receive_message(&mut self, stanza: &Element, from: &Jid, to: &Jid, now: Now) {
+        let id = stanza.attr("id").unwrap_or_default().to_owned();
+        if stanza.attr("type") == Some("error") {
+            let error = StanzaError::from_element(stanza);
+            let answer = error.map_or_else(|| "an error without a condition".to_owned(), |e| e.to_string());
+            return self.say(Said::Refused { id, answer });
+        }
+        if !to.local().is_some_and(|local| self.settings.users.contains(local)) {
+            let error = StanzaError::new(StanzaCondition::ItemNotFound);
+            return self.answer(stanza, &error, now);
+        }
+        if let Some(receipt) = stanza.child("received", ns::RECEIPTS) {
+            let id = receipt.attr("id").unwrap_or_default().to_owned();
+            self.say(Said::Receipt { id });
+        }
+        if let Some(body) = stanza.child("body", ns::SERVER) {
+            let thread = stanza.child("thread", ns::SERVER).map(|thread| thread.text().into_owned());
+            self.say(Said::Received {
+                id,
+                thread: thread.unwrap_or_default(),
+                from: from.to_string(),
+                to: to.to_string(),
+                text: body.text().into_owned(),
+                answer: String::new(),
+            });
+        }
+    }
+
+    /// Takes the answers to our pings; our users answer nothing.
+    fn receive_iq(&mut self, stanza: &Element, now: Now) {
+        if !matches!(stanza.attr("type"), Some("result" | "error")) {
+            return self.answer(stanza, &StanzaError::new(StanzaCondition::ServiceUnavailable), now);
+        }
+        let id = stanza.attr("id").unwrap_or_default();
+        for acceptor in self.incoming.values_mut() {
+            acceptor.handle_pong(id, now);
+        }
+        for initiator in self.initiators_mut() {
+            initiator.handle_pong(id, now);
+        }
+    }
+
+    fn answer(&mut self, stanza: &Element, error: &StanzaError, now: Now) {
+        if let Some(reply) = error_reply(stanza, error) {
+            self.route(0, reply, now);
+        }
+    }
+
+    /// Sends a stanza on a stream that leads to its domain, or keeps it until there is one. The token 0 is for
+    /// what nobody waits for.
+    pub(super) fn route(&mut self, token: u64, stanza: Element, now: Now) {
+        let Some(domain) = domain_of(&stanza) else { return };
+        if let Some(initiator) = self.ready_initiator(&domain) {
+            return initiator.send(token, stanza, now);
+        }
+        if let Some(acceptor) = self.incoming.values_mut().find(|acceptor| {
+            acceptor.is_both_ways() && acceptor.proved().any(|(proved, _)| *proved == domain)
+        }) {
+            return acceptor.send(token, stanza, now);
+        }
+        self.wait(token, stanza, &domain, now);
+    }
+
+    /// Sends what waits for a domain on a stream that has just become usable.
+    pub(super) fn flush_waiting(&mut self, domain: &DomainName, now: Now) {
+        for (token, stanza) in self.take_waiting(domain) {
+            self.route(token, stanza, now);
+        }
+    }
+
+    /// Keeps what was sent and not acknowledged for the next stream.
+    pub(super) fn wait_again(&mut self, stanzas: Vec<(u64, Element)>, now: Now) {
+        for (token, stanza) in stanzas {
+            if self.open.contains_key(&token) {
+                self.route(token, stanza, now);
+            }
+        }
+    }
+}
+
+pub(super) fn domain_of(stanza: &Element) -> Option<DomainName> {
+    Jid::parse(stanza.attr("to")?).ok().map(|to| to.domain().clone())
+}
