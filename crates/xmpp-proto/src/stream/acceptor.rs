@@ -150,7 +150,7 @@ impl Acceptor {
             peer: Peer { tls, ..Peer::default() },
             proved: BTreeMap::new(),
             receiving: Receiving::new(settings.dialbacks_max, settings.dialback),
-            flow: Flow::new(settings.acknowledgement),
+            flow: Flow::both_ways(settings.acknowledgement),
             clocks: Clocks {
                 handshake: now.moment + settings.handshake,
                 heard: now.moment,
@@ -367,7 +367,8 @@ impl Acceptor {
             return None;
         }
         let handshake = self.proved.is_empty().then_some(self.clocks.handshake);
-        let peer = earliest(self.half_stanza_deadline(), earliest(self.flow.deadline(), self.flow.again()));
+        let peer =
+            earliest(self.half_stanza_deadline(), earliest(self.flow.deadline(), self.flow.again()));
         let slow = earliest(handshake, peer);
         earliest(slow, earliest(self.receiving.poll_timeout(), self.silence_deadline()))
     }

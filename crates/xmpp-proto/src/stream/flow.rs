@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io::Write;
 use std::time::Duration;
 
-use clock_types::{Ids, Moment};
+use clock_types::{Ids, Moment, earliest};
 use xmpp_types::ack::StreamManagement;
 use xmpp_types::jid::Jid;
 use xmpp_types::ns;
@@ -32,7 +32,30 @@ pub(super) struct Flow {
     /// Pings of the peer that wait for the stanzas before them, with their answers.
     pings: VecDeque<(u64, Element)>,
     patience: Duration,
+    barrier: Barrier,
+    /// The last stanza of ours that somebody waits for.
+    last_wanted: u64,
 }
+
+/// Where a peer counts, but answers on another stream, its count may come before its error. A ping goes
+/// beside `<r/>` then: its answer takes the way of the error, and comes after it (RFC 6120 §10.1).
+#[derive(Debug, Default)]
+struct Barrier {
+    /// Whether errors come back on this stream (XEP-0288), so that the count alone tells the truth.
+    is_needless: bool,
+    request: Request,
+    /// How far the last answered ping reaches.
+    ponged: u64,
+    /// The last stanza that can be answered by an error.
+    last_message: u64,
+    /// What is counted and not yet covered by a ping, and how long we wait for that.
+    counted: VecDeque<(u64, u64, Moment)>,
+    /// The peer left a ping unanswered: its count must do, until it answers one.
+    is_mute: bool,
+}
+
+/// How long a count waits for the ping's answer.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// Whether XEP-0198 is in force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +92,21 @@ impl Flow {
             has_moved: false,
             pings: VecDeque::new(),
             patience,
+            barrier: Barrier::default(),
+            last_wanted: 0,
         }
+    }
+
+    /// Returns counters for a stream whose both ends send.
+    pub(super) fn both_ways(patience: Duration) -> Self {
+        let mut flow = Self::new(patience);
+        flow.hear_errors_here();
+        flow
+    }
+
+    /// Notes that the peer's errors come back on this very stream.
+    pub(super) fn hear_errors_here(&mut self) {
+        self.barrier.is_needless = true;
     }
 
     pub(super) fn at_work(&self) -> usize {
@@ -85,7 +122,9 @@ impl Flow {
     }
 
     pub(super) fn waiting(&self) -> usize {
-        self.outbound.waiting()
+        let unacknowledged =
+            if self.last_wanted > self.outbound.acknowledged() { self.outbound.waiting() } else { 0 };
+        unacknowledged + self.barrier.counted.len()
     }
 
     /// Sends a stanza; `token` comes back when the peer has acknowledged it. Returns whether that is now: an
@@ -93,46 +132,89 @@ impl Flow {
     #[must_use]
     pub(super) fn send(&mut self, token: u64, stanza: Element, wire: &mut Wire) -> bool {
         wire.print(&stanza);
-        let is_answer = stanza.name() == "iq" && matches!(stanza.attr("type"), Some("result" | "error"));
+        let is_answer = is_answer(&stanza);
         if is_answer && self.counting == Counting::Off {
             return true;
         }
-        self.outbound.push((token, stanza));
+        self.last_wanted = self.outbound.push((token, stanza));
+        if !is_answer {
+            self.barrier.last_message = self.last_wanted;
+        }
         false
     }
 
     /// Asks for an acknowledgement, if anything waits for one and no question is out.
     pub(super) fn ask(&mut self, pair: &Pair, ids: &mut Ids, wire: &mut Wire, now: Moment) {
-        if self.outbound.waiting() == 0 {
-            return;
+        match self.counting {
+            Counting::Asked => {}
+            Counting::On => {
+                self.ping_beside(pair, ids, wire, now);
+                self.ask_to_count(wire, now);
+            }
+            Counting::Off => {
+                if self.outbound.waiting() > 0 && !self.request.is_out() {
+                    let id = print_ping(pair, ids, wire).0;
+                    // A gateway behind the peer may keep the answer until its own far side has answered.
+                    self.request.ping(self.outbound.sent(), id, self.patience * 2, now);
+                }
+            }
         }
+    }
+
+    fn ask_to_count(&mut self, wire: &mut Wire, now: Moment) {
         if self.request.is_out() {
             if self.request.again().is_some_and(|again| again <= now) {
                 wire.print(&StreamManagement::Request.to_element());
                 self.request.ask_again(now);
             }
+        } else if self.last_wanted > self.outbound.acknowledged() {
+            wire.print(&StreamManagement::Request.to_element());
+            self.request.ask(self.outbound.sent(), self.patience, now);
+        }
+    }
+
+    fn ping_beside(&mut self, pair: &Pair, ids: &mut Ids, wire: &mut Wire, now: Moment) {
+        let covers = self.barrier.last_message;
+        let has_more = covers > self.barrier.ponged;
+        if self.barrier.is_needless || !has_more || self.barrier.request.is_out() {
             return;
         }
-        match self.counting {
-            Counting::Asked => {}
-            Counting::On => {
-                wire.print(&StreamManagement::Request.to_element());
-                self.request.ask(self.outbound.sent(), self.patience, now);
-            }
-            Counting::Off => {
-                let id = ids.token("ping");
-                let (from, to) = (Jid::from(pair.local.clone()), Jid::from(pair.remote.clone()));
-                wire.print(&stanza::ping(id.as_str(), &from, &to));
-                self.request.ping(self.outbound.sent(), id, self.patience, now);
-            }
-        }
+        let (id, ping) = print_ping(pair, ids, wire);
+        // The peer counts the ping as well; nobody waits for it.
+        self.outbound.push((0, ping));
+        self.barrier.request.ping(covers, id, self.patience, now);
     }
 
     /// Takes the answer to a ping of ours, whatever it says: it came after what was sent before.
     pub(super) fn handle_pong(&mut self, id: &str, mut delivered: impl FnMut(u64)) -> bool {
+        if let Some(covered) = self.barrier.request.ping_answered(id) {
+            self.barrier.ponged = covered;
+            self.barrier.is_mute = false;
+            while let Some((_, token, _)) = self.barrier.counted.pop_front_if(|(n, _, _)| *n <= covered) {
+                delivered(token);
+            }
+            return true;
+        }
         let Some(covered) = self.request.ping_answered(id) else { return false };
         self.outbound.acknowledge_through(covered, |_, (token, _)| delivered(token));
         true
+    }
+
+    /// Ends the wait for pings that were not answered in time: the peer's count must do.
+    pub(super) fn stop_waiting(&mut self, now: Moment, mut delivered: impl FnMut(u64)) {
+        while let Some((_, token, _)) = self.barrier.counted.pop_front_if(|(_, _, until)| *until <= now) {
+            self.barrier.is_mute = true;
+            delivered(token);
+        }
+        if self.barrier.request.deadline().is_some_and(|deadline| deadline <= now) {
+            self.barrier.request = Request::default();
+            self.barrier.ponged = self.barrier.last_message;
+        }
+    }
+
+    /// Returns what the peer has counted and no ping has covered: the stream is over, and it will not be.
+    pub(super) fn take_counted(&mut self) -> impl Iterator<Item = u64> {
+        std::mem::take(&mut self.barrier.counted).into_iter().map(|(_, token, _)| token)
     }
 
     /// Asks the peer to count with us from here on (XEP-0198 §3).
@@ -147,6 +229,7 @@ impl Flow {
         &mut self,
         management: &StreamManagement,
         wire: &mut Wire,
+        now: Moment,
         mut delivered: impl FnMut(u64),
     ) -> Managed {
         match (management, self.counting) {
@@ -175,7 +258,20 @@ impl Flow {
             }
             (StreamManagement::Answer { h }, Counting::On) => {
                 let h = h.wrapping_add(low_half(self.outbound_uncounted));
-                match self.outbound.acknowledge(h, |_, (token, _)| delivered(token)) {
+                let barrier = &mut self.barrier;
+                let counted = |n, (token, stanza): (u64, Element)| {
+                    if token == 0
+                        || barrier.is_needless
+                        || barrier.is_mute
+                        || n <= barrier.ponged
+                        || is_answer(&stanza)
+                    {
+                        delivered(token);
+                    } else {
+                        barrier.counted.push_back((n, token, now + GRACE));
+                    }
+                };
+                match self.outbound.acknowledge(h, counted) {
                     Ok(()) => {
                         self.request.answered_up_to(self.outbound.acknowledged());
                         Managed::Done
@@ -251,6 +347,12 @@ impl Flow {
         self.request.deadline()
     }
 
+    /// Returns when to call [`Self::stop_waiting`].
+    pub(super) fn grace(&self) -> Option<Moment> {
+        let counted = self.barrier.counted.front().map(|(_, _, until)| *until);
+        earliest(counted, self.barrier.request.deadline())
+    }
+
     /// Returns when to ask again, if the peer has not taken all that it was asked about.
     pub(super) fn again(&self) -> Option<Moment> {
         self.request.again()
@@ -262,6 +364,22 @@ impl Flow {
             .write_fmt(format_args!("<a xmlns='{}' h='{h}'/>", ns::SM3))
             .expect("a vector takes all that is written");
     }
+}
+
+/// Whether a stanza answers another, so that no error can answer it (RFC 6120 §8.3.1).
+fn is_answer(stanza: &Element) -> bool {
+    match stanza.name() {
+        "iq" => matches!(stanza.attr("type"), Some("result" | "error")),
+        _ => stanza.attr("type") == Some("error"),
+    }
+}
+
+fn print_ping(pair: &Pair, ids: &mut Ids, wire: &mut Wire) -> (String, Element) {
+    let id = ids.token("ping");
+    let (from, to) = (Jid::from(pair.local.clone()), Jid::from(pair.remote.clone()));
+    let ping = stanza::ping(id.as_str(), &from, &to);
+    wire.print(&ping);
+    (id, ping)
 }
 
 /// `<failed/>` of XEP-0198.

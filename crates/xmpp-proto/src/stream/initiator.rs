@@ -367,7 +367,10 @@ impl Initiator {
     pub fn poll_timeout(&self) -> Option<Moment> {
         let phase = match self.phase {
             Phase::Ended => return None,
-            Phase::Ready => earliest(earliest(self.flow.deadline(), self.flow.again()), self.idle_deadline()),
+            Phase::Ready => {
+                let flow = earliest(self.flow.grace(), self.flow.again());
+                earliest(earliest(self.flow.deadline(), flow), self.idle_deadline())
+            }
             Phase::Asking => None,
             Phase::Greeting
             | Phase::Choosing
@@ -462,6 +465,7 @@ impl Initiator {
 
     fn over(&mut self, failure: Option<Failure>) {
         self.phase = Phase::Ended;
+        self.outputs.extend(self.flow.take_counted().map(Output::Delivered));
         let held = std::mem::take(&mut self.held_questions).into_iter().map(|(question, _)| question);
         for question in self.questions.take_all().into_iter().chain(held) {
             self.outputs.push_back(Output::Verdict(question, Verdict::Error(Trouble::Unreachable)));

@@ -117,7 +117,7 @@ impl Acceptor {
         }
         let outputs = &mut self.outputs;
         let delivered = |token| outputs.push_back(Output::Delivered(token));
-        match self.flow.handle(&management, &mut self.wire, delivered) {
+        match self.flow.handle(&management, &mut self.wire, now.moment, delivered) {
             Managed::Done => self.ask(now),
             Managed::TooHigh(error) => self.refuse(&handled_too_high(error), Stage::Stream),
             Managed::Unexpected => self.refuse_type(),
@@ -132,11 +132,16 @@ impl Acceptor {
     }
 
     pub(super) fn ask(&mut self, now: Now) {
-        if self.peer.is_both_ways
-            && let (Some(local), Some(remote)) = (&self.peer.local, &self.peer.remote)
-        {
-            let pair = Pair { local: local.clone(), remote: remote.clone() };
+        if let Some(pair) = self.pair_both_ways() {
             self.flow.ask(&pair, &mut self.ids, &mut self.wire, now.moment);
         }
+    }
+
+    fn pair_both_ways(&self) -> Option<Pair> {
+        if !self.peer.is_both_ways {
+            return None;
+        }
+        let (local, remote) = (self.peer.local.clone()?, self.peer.remote.clone()?);
+        Some(Pair { local, remote })
     }
 }

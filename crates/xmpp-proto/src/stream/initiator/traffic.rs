@@ -72,7 +72,7 @@ impl Initiator {
         };
         let outputs = &mut self.outputs;
         let delivered = |token| outputs.push_back(Output::Delivered(token));
-        match self.flow.handle(&management, &mut self.wire, delivered) {
+        match self.flow.handle(&management, &mut self.wire, now.moment, delivered) {
             Managed::Done => self.ask_how_far(now),
             Managed::TooHigh(error) => self.refuse(&handled_too_high(error), Stage::Stream),
             Managed::Unexpected => self.refuse_type(),
@@ -126,6 +126,8 @@ impl Initiator {
     }
 
     pub(super) fn handle_ready_timeout(&mut self, now: Now) {
+        let outputs = &mut self.outputs;
+        self.flow.stop_waiting(now.moment, |token| outputs.push_back(Output::Delivered(token)));
         if self.flow.deadline().is_some_and(|deadline| deadline <= now.moment) {
             let error = StreamError::new(StreamCondition::ConnectionTimeout)
                 .with_text("nothing was acknowledged in time");
