@@ -96,7 +96,7 @@ impl Gateway {
     /// Returns a gateway that goes on from what an earlier process left in the store.
     #[must_use]
     pub fn new(settings: Settings, recovered: Recovered, mut ids: Ids, now: Now) -> Self {
-        let links = Links::new(&settings.proxies, &mut ids);
+        let links = Links::new(&settings.name, &settings.proxies, &mut ids);
         let mut gateway = Self {
             endpoint: Endpoint::new(settings.sip.clone(), ids.fork()),
             links,

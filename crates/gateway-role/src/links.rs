@@ -65,13 +65,11 @@ struct Link {
 
 impl Links {
     /// Begins to dial every proxy.
-    pub fn new(proxies: &[ProxyLink], ids: &mut Ids) -> Self {
+    pub fn new(name: &str, proxies: &[ProxyLink], ids: &mut Ids) -> Self {
         let links = proxies
             .iter()
             .map(|proxy| {
-                // Two gateways have two names, so that a proxy never takes one for the other.
-                let name = ids.token("gateway");
-                let settings = LinkSettings { name, peer: proxy.name.clone(), ..LinkSettings::default() };
+                let settings = LinkSettings { name: name.to_owned(), peer: proxy.name.clone(), ..LinkSettings::default() };
                 let dialer = Dialer::new(settings, ids.fork());
                 Link { proxy: proxy.clone(), dialer, connection: None, sent: BTreeMap::new() }
             })

@@ -13,6 +13,9 @@ use crate::delivery::DeliverySettings;
 /// Everything a gateway is told before it starts.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// Our own name towards the proxies: the same after a restart, so that a proxy hands over at once what
+    /// the process before did not settle. Gateways that live at the same time have different ones.
+    pub name: String,
     /// The SIP side: listeners, timers and limits.
     pub sip: endpoint::Settings,
     /// The proxies to attach to; one is enough.
@@ -36,6 +39,7 @@ impl Settings {
     #[must_use]
     pub fn new(sip: endpoint::Settings) -> Self {
         Self {
+            name: "gateway".to_owned(),
             sip,
             proxies: Vec::new(),
             domains: Vec::new(),
