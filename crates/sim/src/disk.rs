@@ -54,7 +54,10 @@ impl Disk {
     pub fn recovered(&self) -> Recovered {
         let mut unsettled: Vec<_> = self.messages.values().cloned().collect();
         unsettled.sort_by_key(|(order, _)| *order);
-        Recovered { unsettled: unsettled.into_iter().map(|(_, m)| m).collect(), settled: self.settled.clone() }
+        Recovered {
+            unsettled: unsettled.into_iter().map(|(_, m)| m).collect(),
+            settled: self.settled.clone(),
+        }
     }
 
     fn apply(&mut self, record: Record) {

@@ -3,12 +3,15 @@
 //! Everything follows from one seed: whoever has the seed sees the same history again. The machines in
 //! it are the product's own; the judge of what they did is not ([`ledger`]).
 
+pub mod cast;
 mod chance;
 mod disk;
 pub mod ledger;
 pub mod machine;
 mod names;
 mod network;
+pub mod scene;
+pub mod trial;
 pub mod wire;
 mod world;
 

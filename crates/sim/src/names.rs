@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use clock_types::{Date, Now};
 use net_types::{
-    Answer, CertificateNames, Failure, Identity, PeerCertificate, Purpose, Question, TlsFacts, TlsVersion, Trust,
-    TrustVerdict,
+    Answer, CertificateNames, Failure, Identity, PeerCertificate, Purpose, Question, TlsFacts, TlsVersion,
+    Trust, TrustVerdict,
 };
 
 /// The world's DNS.
@@ -51,7 +51,13 @@ impl Authorities {
     /// Returns the facts of a handshake as the one sees them who judges by `trust` a peer that showed
     /// `shown`.
     #[must_use]
-    pub fn facts(&self, shown: Option<&Identity>, trust: &Trust, server_name: Option<String>, now: Now) -> TlsFacts {
+    pub fn facts(
+        &self,
+        shown: Option<&Identity>,
+        trust: &Trust,
+        server_name: Option<String>,
+        now: Now,
+    ) -> TlsFacts {
         let peer = shown.and_then(|identity| self.certificates.get(identity)).map(|(names, authority)| {
             let known = self.trusted.get(trust).is_some_and(|list| list.contains(authority));
             let verdict = if known {

@@ -16,7 +16,9 @@ impl World {
     /// Carries out one order.
     pub(crate) fn order(&mut self, node: NodeId, order: Order) {
         match order {
-            Order::Connect { connection, to, tls, timeout } => self.connect(node, connection, to, tls, timeout),
+            Order::Connect { connection, to, tls, timeout } => {
+                self.connect(node, connection, to, tls, timeout)
+            }
             Order::StartTlsAsClient { connection, client } => {
                 if let Some((wire, side)) = self.wires.find(node, connection) {
                     self.send(wire, side, Cargo::Hello(client));
@@ -60,7 +62,8 @@ impl World {
 
     fn listener(&self, address: SocketAddr, datagram: bool) -> Option<(NodeId, Listener)> {
         self.nodes.iter().enumerate().find_map(|(number, node)| {
-            let listens = |l: &&Listener| l.address == address && matches!(l.kind, ListenerKind::Datagram) == datagram;
+            let listens =
+                |l: &&Listener| l.address == address && matches!(l.kind, ListenerKind::Datagram) == datagram;
             node.machine.as_ref()?;
             Some((NodeId(number), node.listeners.iter().find(listens)?.clone()))
         })
@@ -113,8 +116,13 @@ impl World {
         }
         let (ours, theirs) = facts;
         let remote = Remote::Address(local);
-        let event =
-            Event::Accepted { connection: accepted, listener: listener.id, local: Some(address), remote, tls: theirs };
+        let event = Event::Accepted {
+            connection: accepted,
+            listener: listener.id,
+            local: Some(address),
+            remote,
+            tls: theirs,
+        };
         self.put_event(at, acceptor, event);
         self.put_event(at + wait, node, Event::Connected { connection, local: Some(local), tls: ours });
     }

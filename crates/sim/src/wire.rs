@@ -152,7 +152,11 @@ impl Wires {
     /// Returns every open end of a node.
     #[must_use]
     pub fn of_node(&self, node: NodeId) -> Vec<(u64, Side)> {
-        self.ends.range((node, ConnectionId::MIN)..).take_while(|((n, _), _)| *n == node).map(|(_, v)| *v).collect()
+        self.ends
+            .range((node, ConnectionId::MIN)..)
+            .take_while(|((n, _), _)| *n == node)
+            .map(|(_, v)| *v)
+            .collect()
     }
 
     /// Returns every wire between two nodes.

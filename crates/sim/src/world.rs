@@ -81,6 +81,9 @@ pub(crate) struct Node {
     pub(crate) crash_after: Option<u64>,
 }
 
+/// How many things may happen at one instant before it is a mistake.
+const STANDSTILL: u32 = 100_000;
+
 /// Something a script wants done at an instant.
 pub type Deed = Box<dyn FnOnce(&mut World)>;
 
@@ -270,15 +273,34 @@ impl World {
     /// Lets everything happen that happens within `span`.
     pub fn run(&mut self, span: Duration) {
         let end = self.moment + span;
+        let mut standing = 0_u32;
         while let Some((&(at, _), _)) = self.queue.first_key_value() {
             if at > end {
                 break;
             }
             let Some(((at, _), happening)) = self.queue.pop_first() else { break };
+            standing = if at > self.moment { 0 } else { standing + 1 };
+            // A machine whose alarm is always due would never let the clock go on.
+            assert!(
+                standing < STANDSTILL,
+                "time stands still at {:?}: {}",
+                at.since_origin(),
+                self.who(&happening)
+            );
             self.moment = at;
             self.happen(happening);
         }
         self.moment = end;
+    }
+
+    fn who(&self, happening: &Happening) -> String {
+        match happening {
+            Happening::Event { node, event, .. } => format!("{} hears {event:?}", self.nodes[node.0].name),
+            Happening::Wake { node, .. } => format!("{} wakes", self.nodes[node.0].name),
+            Happening::Commit { node, .. } => format!("{} commits", self.nodes[node.0].name),
+            Happening::Arrive { cargo, .. } => format!("{cargo:?} arrives"),
+            Happening::Deed(_) => "a deed".to_owned(),
+        }
     }
 
     pub(crate) fn put(&mut self, at: Moment, happening: Happening) {

@@ -1,0 +1,193 @@
+//! One run: what people type and what goes wrong, both drawn from the seed, and the verdict.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use peer_role::{Acks, Proves};
+use sip_proto::endpoint::Transport;
+
+use crate::chance::Chance;
+use crate::ledger::{Broken, Conditions};
+use crate::scene::{Options, Scene};
+use crate::world::NodeId;
+
+/// How long people type and things go wrong.
+const BUSY: Duration = Duration::from_secs(30);
+/// How long everything has to come to its end after that.
+const CALM: Duration = Duration::from_secs(1500);
+
+/// What came of a run.
+#[derive(Debug)]
+pub struct Verdict {
+    /// The seed.
+    pub seed: u64,
+    /// How the peers were and what went wrong, in words.
+    pub conditions: String,
+    /// How many texts were sent, and how many of them were shown.
+    pub counts: (usize, usize),
+    /// The promises that were not kept.
+    pub broken: Vec<Broken>,
+    /// Everything that was said, for whoever wants to know.
+    pub history: String,
+}
+
+/// Something that goes wrong.
+#[derive(Clone, Copy, Debug)]
+enum Fault {
+    Crash { node: Player, back_after: Duration },
+    CrashAfter { node: Player, effects: u64 },
+    Cut { one: Player, other: Player, mended_after: Duration },
+    Reset { one: Player, other: Player },
+    DiskFull { until: Duration },
+    Rain { loss: u64, twice: u64, until: Duration },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Player {
+    Proxy,
+    Gateway,
+    Xmpp,
+    Sip,
+}
+
+impl Player {
+    const fn node(self, scene: &Scene) -> NodeId {
+        match self {
+            Self::Proxy => scene.proxy,
+            Self::Gateway => scene.gateway,
+            Self::Xmpp => scene.xmpp,
+            Self::Sip => scene.sip,
+        }
+    }
+}
+
+/// Plays one run.
+#[must_use]
+pub fn play(seed: u64) -> Verdict {
+    let mut chance = Chance::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 1);
+    let options = draw_options(&mut chance);
+    let faults = draw_faults(&mut chance);
+    let mut scene = Scene::new(seed, options);
+    let mut conditions = format!("{options:?}");
+    for (at, fault) in &faults {
+        let _ = write!(conditions, "\n  after {at:?}: {fault:?}");
+    }
+    type_and_fail(&mut scene, &mut chance, &faults);
+    scene.world.run(CALM);
+    let ledger = scene.ledger();
+    // Rain alone must not show anything twice; it only makes answers late.
+    let hard = faults.iter().filter(|(_, fault)| !matches!(fault, Fault::Rain { .. })).count();
+    let judged = if faults.is_empty() { Conditions::Fair } else { Conditions::Faulty { faults: hard } };
+    let mut history = String::new();
+    for (moment, who, what) in &scene.world.history {
+        let _ = writeln!(history, "{:>12.6} {who:>9}  {what}", moment.since_origin().as_secs_f64());
+    }
+    Verdict { seed, conditions, counts: ledger.counts(), broken: ledger.judge(judged), history }
+}
+
+fn draw_options(chance: &mut Chance) -> Options {
+    Options {
+        transport: [Transport::Udp, Transport::Tcp, Transport::Tls][draw(chance, 3)],
+        acks: if chance.happens(500) { Acks::Counted } else { Acks::Pinged },
+        both_ways: chance.happens(500),
+        proves: [Proves::Certificate, Proves::Dialback, Proves::Either][draw(chance, 3)],
+    }
+}
+
+fn draw_faults(chance: &mut Chance) -> Vec<(Duration, Fault)> {
+    let count = if chance.happens(200) { 0 } else { 1 + draw(chance, 4) };
+    let mut faults: Vec<_> =
+        (0..count).map(|_| (chance.between(Duration::ZERO, BUSY), draw_fault(chance))).collect();
+    faults.sort_by_key(|(at, _)| *at);
+    faults
+}
+
+fn draw_fault(chance: &mut Chance) -> Fault {
+    let ours = [Player::Proxy, Player::Gateway];
+    let wires =
+        [(Player::Proxy, Player::Gateway), (Player::Proxy, Player::Xmpp), (Player::Gateway, Player::Sip)];
+    let while_long = chance.between(Duration::from_millis(50), Duration::from_secs(20));
+    let (one, other) = wires[draw(chance, 3)];
+    match draw(chance, 8) {
+        0 | 1 => Fault::Crash { node: ours[draw(chance, 2)], back_after: while_long / 4 },
+        2 | 3 => Fault::CrashAfter { node: ours[draw(chance, 2)], effects: chance.below(60) },
+        4 => Fault::Cut { one, other, mended_after: while_long },
+        5 => Fault::Reset { one, other },
+        6 => Fault::DiskFull { until: while_long },
+        _ => Fault::Rain { loss: chance.below(400), twice: chance.below(200), until: while_long },
+    }
+}
+
+fn draw(chance: &mut Chance, bound: u64) -> usize {
+    usize::try_from(chance.below(bound)).unwrap_or(0)
+}
+
+fn type_and_fail(scene: &mut Scene, chance: &mut Chance, faults: &[(Duration, Fault)]) {
+    let texts = 5 + chance.below(40);
+    let mut times: BTreeSet<(Duration, Option<usize>, u64)> =
+        (0..texts).map(|n| (chance.between(Duration::ZERO, BUSY), None, n)).collect();
+    times.extend(faults.iter().enumerate().map(|(place, (at, _))| (*at, Some(place), 0)));
+    let mut passed = Duration::ZERO;
+    for (number, (at, fault, _)) in times.into_iter().enumerate() {
+        scene.world.run(at.saturating_sub(passed));
+        passed = passed.max(at);
+        match fault {
+            Some(place) => fail(scene, faults[place].1),
+            None => somebody_types(scene, chance, number),
+        }
+    }
+    scene.world.run(BUSY.saturating_sub(passed));
+}
+
+fn somebody_types(scene: &mut Scene, chance: &mut Chance, number: usize) {
+    let sip = ["bob@s.example", "carol@s.example", "dave@s.example", "nobody@s.example"];
+    let xmpp = ["ann@x.example", "eve@x.example", "nobody@x.example"];
+    let text = format!("t{number}");
+    if chance.happens(500) {
+        let (from, to) = (sip[draw(chance, 2)], xmpp[draw(chance, 3)]);
+        scene.sip_says(from, to, &text);
+    } else {
+        let (from, to) = (format!("{}/desk", xmpp[draw(chance, 2)]), sip[draw(chance, 4)]);
+        scene.xmpp_says(&from, to, &text);
+    }
+}
+
+fn fail(scene: &mut Scene, fault: Fault) {
+    let world_of = |player: Player| player.node(scene);
+    match fault {
+        Fault::Crash { node, back_after } => {
+            let node = world_of(node);
+            scene.world.crash(node);
+            scene.world.after(back_after, move |world| world.start(node));
+        }
+        Fault::CrashAfter { node, effects } => {
+            let node = world_of(node);
+            scene.world.crash_after(node, effects);
+            // Somebody looks after it every second until it was down once.
+            for second in 1..=60 {
+                scene.world.after(Duration::from_secs(second), move |world| world.start(node));
+            }
+        }
+        Fault::Cut { one, other, mended_after } => {
+            let (one, other) = (world_of(one), world_of(other));
+            scene.world.set_cut(one, other, true);
+            scene.world.after(mended_after, move |world| world.set_cut(one, other, false));
+        }
+        Fault::Reset { one, other } => {
+            let (one, other) = (world_of(one), world_of(other));
+            scene.world.reset_between(one, other);
+        }
+        Fault::DiskFull { until } => {
+            let node = scene.gateway;
+            scene.world.set_disk_full(node, true);
+            scene.world.after(until, move |world| world.set_disk_full(node, false));
+        }
+        Fault::Rain { loss, twice, until } => {
+            (scene.world.weather.datagram_loss, scene.world.weather.datagram_twice) = (loss, twice);
+            scene.world.after(until, |world| {
+                (world.weather.datagram_loss, world.weather.datagram_twice) = (0, 0);
+            });
+        }
+    }
+}
