@@ -183,20 +183,20 @@ pub struct Stream {
     pub direction: Direction,
     /// The partner's domains that are proved on it.
     pub partners: Vec<String>,
-    /// The other end.
-    pub remote: String,
-    /// What proved the partner, such as `SASL EXTERNAL`.
+    /// The domain of ours that it is for.
+    pub local: Option<String>,
+    /// What proved the partner, such as `certificate`.
     pub proof: String,
     /// The TLS version and cipher; none in clear.
     pub tls: Option<String>,
     /// How long it is open, in seconds.
     pub age: u64,
-    /// Stanzas from the partner.
-    pub received: u64,
-    /// Stanzas to the partner.
-    pub sent: u64,
-    /// Of those, how many the partner has not acknowledged.
+    /// Stanzas that it carried, the way it was opened.
+    pub stanzas: u64,
+    /// Of those, how many are not acknowledged.
     pub unacknowledged: usize,
+    /// Stanzas that wait to be sent on it.
+    pub queued: usize,
 }
 
 /// One partner.

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod ask;
 mod check;
 
 use std::path::{Path, PathBuf};
@@ -7,7 +8,12 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
+use admin::{Level, Request};
+
 use crate::config::{self, Reading};
+use crate::roles::{self, Which};
+
+use ask::Form;
 
 /// XMPP federation for SIP/SIMPLE deployments.
 #[derive(Debug, Parser)]
@@ -27,6 +33,40 @@ enum Command {
     /// What may stand in the configuration file.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Runs all roles that the configuration file has, in one process.
+    ///
+    /// SIGTERM and SIGINT end it in good order, within 30 s; SIGHUP is `gangway reload`.
+    Run(At),
+    /// Runs the XMPP proxy alone: reads `[proxy]`.
+    Proxy(At),
+    /// Runs the SIP gateway alone: reads `[gateway]`.
+    Gateway(At),
+    /// Shows how the running process is: its roles, links and certificates.
+    Status(Ask),
+    /// Shows which streams are open with partners.
+    Streams(Ask),
+    /// Shows what waits in the running process.
+    Queue(Ask),
+    /// The partners of the running process.
+    #[command(subcommand)]
+    Partner(PartnerCommand),
+    /// Shows how much the running process logs, and changes it until it ends.
+    LogLevel {
+        /// error, warn, info, debug or trace.
+        level: Option<String>,
+        #[command(flatten)]
+        ask: Ask,
+    },
+    /// Has the running process read its configuration and certificates again.
+    Reload(Ask),
+    /// Has the running process end in good order.
+    Stop(Ask),
+}
+
+#[derive(Debug, Subcommand)]
+enum PartnerCommand {
+    /// Shows each partner, the ways it may prove itself, and how many streams are open with it.
+    List(Ask),
 }
 
 #[derive(Debug, Subcommand)]
@@ -43,6 +83,22 @@ struct At {
     config: PathBuf,
 }
 
+/// Which process to ask, and how to show what it says.
+#[derive(Debug, clap::Args)]
+struct Ask {
+    #[command(flatten)]
+    at: At,
+    /// Prints the answer as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Ask {
+    fn run(&self, request: &Request) -> ExitCode {
+        ask::run(&self.at.config, request, if self.json { Form::Json } else { Form::Words })
+    }
+}
+
 const DEFAULT_FILE: &str = "/etc/gangway/gangway.toml";
 
 /// Runs the command that the process was started with, and returns its exit code.
@@ -52,7 +108,34 @@ pub fn main() -> ExitCode {
     match arguments.command {
         Command::Check(at) => check::run(&at.config),
         Command::Config(ConfigCommand::Example) => print(&config::example::example()),
+        Command::Run(at) => run(&at, Which::All),
+        Command::Proxy(at) => run(&at, Which::Proxy),
+        Command::Gateway(at) => run(&at, Which::Gateway),
+        Command::Status(ask) => ask.run(&Request::Status),
+        Command::Streams(ask) => ask.run(&Request::Streams),
+        Command::Partner(PartnerCommand::List(ask)) => ask.run(&Request::Partners),
+        Command::Queue(ask) => ask.run(&Request::Queue),
+        Command::LogLevel { level, ask } => match level.as_deref().map(parse_level).transpose() {
+            Ok(level) => ask.run(&Request::LogLevel { level }),
+            Err(why) => {
+                complain(&why);
+                ExitCode::from(UNUSABLE)
+            }
+        },
+        Command::Reload(ask) => ask.run(&Request::Reload),
+        Command::Stop(ask) => ask.run(&Request::Stop),
     }
+}
+
+fn run(at: &At, which: Which) -> ExitCode {
+    match read(&at.config) {
+        Ok(reading) => roles::run(reading, which),
+        Err(code) => code,
+    }
+}
+
+fn parse_level(word: &str) -> Result<Level, String> {
+    Level::parse(word).ok_or_else(|| format!("`{word}` is no level: write error, warn, info, debug or trace"))
 }
 
 /// A wrong configuration, or a command that came to nothing.

@@ -9,7 +9,7 @@ pub mod model;
 pub mod schema;
 pub mod settings;
 
-mod check;
+pub mod check;
 mod reader;
 mod value;
 
@@ -55,6 +55,15 @@ pub fn read(file: &Path, text: String) -> Reading {
     let root = reader::read_root(&settings::ROOT, table.get_ref(), &mut more);
     if findings.is_empty() {
         findings = more;
+        if root.tables("proxy").is_empty() && root.tables("gateway").is_empty() {
+            findings.push(
+                Mistake::error(
+                    &(0..0),
+                    "there is neither `[proxy]` nor `[gateway]`, so there is nothing to start",
+                )
+                .help("`gangway config example` prints a file to start from"),
+            );
+        }
         let directory = file.parent().unwrap_or(Path::new(""));
         let configuration = model::build(&root, directory);
         if let Some(configuration) = &configuration {
@@ -62,9 +71,9 @@ pub fn read(file: &Path, text: String) -> Reading {
         }
         return finish(file, text, findings, configuration);
     }
-    // What is missing may stand in the part that could not be read.
+    // What seems missing or misplaced may come from the part that could not be read.
     let lines: Vec<usize> = findings.iter().map(|one| line_of(&text, one.span.start)).collect();
-    more.retain(|one| !one.is_absence && !lines.contains(&line_of(&text, one.span.start)));
+    more.retain(|one| !one.may_be_an_echo && !lines.contains(&line_of(&text, one.span.start)));
     findings.extend(more);
     finish(file, text, findings, None)
 }
@@ -97,10 +106,28 @@ impl Reading {
         self.configuration.as_ref().filter(|_| self.is_right())
     }
 
+    /// Returns the admin socket, though other settings be wrong.
+    #[must_use]
+    pub fn socket(&self) -> Option<PathBuf> {
+        self.configuration.as_ref().map(|configuration| configuration.admin_socket.value.clone())
+    }
+
     /// Returns whether the file has no mistake; warnings are none.
     #[must_use]
     pub fn is_right(&self) -> bool {
         self.configuration.is_some() && self.findings.iter().all(|one| one.severity == Severity::Warning)
+    }
+
+    /// Returns where a setting stands, for messages: `gangway.toml:12`.
+    #[must_use]
+    pub fn place(&self, span: &mistake::Span) -> String {
+        format!("{}:{}", self.file.display(), line_of(&self.text, span.start) + 1)
+    }
+
+    /// Returns the file.
+    #[must_use]
+    pub fn file(&self) -> &Path {
+        &self.file
     }
 
     /// Returns every finding, in the order of the file.

@@ -1,5 +1,6 @@
 //! What several settings together, or a setting and the machine, can have wrong.
 
+mod certificates;
 mod files;
 mod gateway;
 mod partners;
@@ -17,6 +18,7 @@ pub fn check(configuration: &Configuration, findings: &mut Vec<Mistake>) {
     proxy::check(configuration, findings);
     partners::check(configuration, findings);
     gateway::check(configuration, findings);
+    certificates::check(configuration, findings);
     check_ports(configuration, findings);
     check_names(configuration, findings);
 }
@@ -80,9 +82,9 @@ fn check_names(configuration: &Configuration, findings: &mut Vec<Mistake>) {
         trusts.extend(proxy.partners.iter().filter_map(|partner| partner.trust.as_ref()));
     }
     if let Some(gateway) = &configuration.gateway {
-        identities.extend(gateway.link.as_ref().map(|link| &link.identity));
+        identities.extend(gateway.links.iter().map(|link| &link.identity));
         identities.extend(gateway.listen.iter().filter_map(|listen| listen.identity.as_ref()));
-        trusts.extend(gateway.link.as_ref().map(|link| &link.trust));
+        trusts.extend(gateway.links.iter().map(|link| &link.trust));
         trusts.extend(gateway.listen.iter().filter_map(|listen| listen.trust.as_ref()));
     }
     let known: BTreeMap<&str, _> =

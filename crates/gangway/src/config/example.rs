@@ -58,19 +58,16 @@ fn example_of_setting(setting: &Setting, name: &str, out: &mut String) {
         Default::Required => {
             let _ = writeln!(out, "{} = {}", setting.key, shown(setting, name));
         }
-        Default::Is(toml) if setting.key == "authorities" => {
-            let _ = writeln!(out, "{} = [\"/etc/gangway/{name}-ca.pem\"]", setting.key);
-            let _ = toml;
+        Default::Is(_) if setting.is_written => {
+            let _ = writeln!(out, "{} = {}", setting.key, shown(setting, name));
         }
         Default::Is(toml) => {
             let _ = writeln!(out, "#{} = {toml}", setting.key);
         }
         Default::Absent(words) => {
             comment(&format!("Without it: {words}."), out);
-            let shown = setting.example.unwrap_or(setting.kind.sample());
-            // What the example's own listener and domain need, they have.
-            let mark = if setting.example.is_some() { "" } else { "#" };
-            let _ = writeln!(out, "{mark}{} = {shown}", setting.key);
+            let mark = if setting.is_written { "" } else { "#" };
+            let _ = writeln!(out, "{mark}{} = {}", setting.key, shown(setting, name));
         }
     }
 }

@@ -27,8 +27,8 @@ pub struct Mistake {
     pub what: String,
     /// What to write or do.
     pub help: Option<String>,
-    /// Whether something is missing that may stand elsewhere, in a part that cannot be read.
-    pub is_absence: bool,
+    /// Whether it may be there only because another part of the file could not be read.
+    pub may_be_an_echo: bool,
 }
 
 impl Mistake {
@@ -40,7 +40,7 @@ impl Mistake {
             span: span.clone(),
             what: what.into(),
             help: None,
-            is_absence: false,
+            may_be_an_echo: false,
         }
     }
 
@@ -50,10 +50,10 @@ impl Mistake {
         Self { severity: Severity::Warning, ..Self::error(span, what) }
     }
 
-    /// Says that something is missing.
+    /// Says that it may be there only because another part of the file could not be read.
     #[must_use]
-    pub fn absence(mut self) -> Self {
-        self.is_absence = true;
+    pub fn or_echo(mut self) -> Self {
+        self.may_be_an_echo = true;
         self
     }
 

@@ -1,7 +1,7 @@
 //! The configuration as the rest of the program sees it.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -67,9 +67,10 @@ pub struct Proxy {
     pub direct_tls_listen: Vec<At<SocketAddr>>,
     pub identities: Vec<At<String>>,
     pub trust: At<String>,
-    pub resolver: Vec<Option<SocketAddr>>,
-    pub open: bool,
+    pub resolver: Vec<SocketAddr>,
+    pub open: At<bool>,
     pub denied_domains: Vec<At<String>>,
+    pub answer_version: bool,
     pub dialback_secret: Option<At<String>>,
     pub dialback_secret_file: Option<At<PathBuf>>,
     pub connection_limit: u64,
@@ -149,13 +150,14 @@ pub struct ProxyLimits {
     pub proof_timeout: Duration,
     pub unproved_bytes: u64,
     pub stanza_size: u64,
-    pub stanza_depth: u64,
-    pub stanza_elements: u64,
-    pub attributes: u64,
-    pub namespaces: u64,
     pub pending_dialbacks: u64,
     pub queued_stanzas: u64,
     pub queued_bytes: u64,
+    pub stanzas_at_work: u64,
+    pub held_stanzas: u64,
+    pub held_time: Duration,
+    pub report_time: Duration,
+    pub acknowledgement_time: Duration,
     pub send_buffer: u64,
 }
 
@@ -164,14 +166,16 @@ pub struct ProxyLimits {
 #[expect(missing_docs, reason = "the fields are documented in the table of settings")]
 pub struct Gateway {
     pub span: Span,
-    pub name: At<String>,
+    pub name: At<(String, Option<u16>)>,
     pub store: At<PathBuf>,
-    pub resolver: Vec<Option<SocketAddr>>,
+    pub resolver: Vec<SocketAddr>,
     pub hold_time: Duration,
     pub lifetime: Duration,
+    pub receipts: bool,
+    pub normal_messages: bool,
     pub listen: Vec<SipListen>,
     pub domains: Vec<SipDomain>,
-    pub link: Option<GatewayLink>,
+    pub links: Vec<GatewayLink>,
     pub limits: GatewayLimits,
 }
 
@@ -198,6 +202,17 @@ pub struct SipListen {
     pub trust: Option<At<String>>,
 }
 
+/// What becomes of messages of type `headline`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Headlines {
+    /// They cross like any other.
+    Deliver,
+    /// They end here.
+    Drop,
+    /// Their sender gets an error.
+    Refuse,
+}
+
 /// `[[gateway.domain]]`.
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "the fields are documented in the table of settings")]
@@ -206,9 +221,9 @@ pub struct SipDomain {
     pub domain: At<String>,
     pub next_hop: Option<At<String>>,
     pub trusted_names: Vec<At<String>>,
-    pub trusted_addresses: Vec<At<(String, Option<u16>)>>,
-    pub profile: At<String>,
-    pub datagram_size: u64,
+    pub trusted_addresses: Vec<At<(IpAddr, u8)>>,
+    pub bare_address: bool,
+    pub headlines: Headlines,
     pub body_size: u64,
 }
 
@@ -221,23 +236,24 @@ pub struct GatewayLink {
     pub proxy_name: Option<At<String>>,
     pub identity: At<String>,
     pub trust: At<String>,
-    pub timeout: Duration,
 }
 
 /// `[gateway.limits]`.
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "the fields are documented in the table of settings")]
 pub struct GatewayLimits {
-    pub connections_per_address: u64,
     pub connections: u64,
-    pub idle_timeout: Duration,
+    pub connections_per_address: u64,
+    pub idle_time: Duration,
     pub header_size: u64,
     pub header_lines: u64,
     pub body_size: u64,
-    pub transactions: u64,
+    pub unanswered_requests: u64,
+    pub outgoing_requests: u64,
     pub queued_messages: u64,
-    pub queued_bytes: u64,
+    pub queue_time: Duration,
     pub unsettled_messages: u64,
+    pub send_buffer: u64,
 }
 
 /// Returns the configuration that `root` holds, less what is not right; relative paths start from
@@ -276,9 +292,10 @@ fn build_proxy(node: &Node, here: &impl Fn(At<PathBuf>) -> At<PathBuf>) -> Optio
         direct_tls_listen: addresses(node, "direct-tls-listen")?,
         identities: node.texts("identities")?,
         trust: node.text("trust")?,
-        resolver: resolvers(node)?,
-        open: node.boolean("open")?.value,
+        resolver: addresses(node, "resolver")?.into_iter().map(|at| at.value).collect(),
+        open: node.boolean("open")?,
         denied_domains: node.texts("denied-domains")?,
+        answer_version: node.boolean("answer-version")?.value,
         dialback_secret: node.text("dialback-secret"),
         dialback_secret_file: node.path("dialback-secret-file").map(here),
         connection_limit: node.number("connection-limit")?.value,
@@ -345,13 +362,14 @@ fn build_proxy_limits(node: &Node) -> Option<ProxyLimits> {
         proof_timeout: node.duration("proof-timeout")?.value,
         unproved_bytes: number("unproved-bytes")?,
         stanza_size: number("stanza-size")?,
-        stanza_depth: number("stanza-depth")?,
-        stanza_elements: number("stanza-elements")?,
-        attributes: number("attributes")?,
-        namespaces: number("namespaces")?,
         pending_dialbacks: number("pending-dialbacks")?,
         queued_stanzas: number("queued-stanzas")?,
         queued_bytes: number("queued-bytes")?,
+        stanzas_at_work: number("stanzas-at-work")?,
+        held_stanzas: number("held-stanzas")?,
+        held_time: node.duration("held-time")?.value,
+        report_time: node.duration("report-time")?.value,
+        acknowledgement_time: node.duration("acknowledgement-time")?.value,
         send_buffer: number("send-buffer")?,
     })
 }
@@ -359,14 +377,16 @@ fn build_proxy_limits(node: &Node) -> Option<ProxyLimits> {
 fn build_gateway(node: &Node, here: &impl Fn(At<PathBuf>) -> At<PathBuf>) -> Option<Gateway> {
     Some(Gateway {
         span: node.span.clone(),
-        name: node.text("name")?,
+        name: host(node, "name")?,
         store: here(node.path("store")?),
-        resolver: resolvers(node)?,
+        resolver: addresses(node, "resolver")?.into_iter().map(|at| at.value).collect(),
         hold_time: node.duration("hold-time")?.value,
         lifetime: node.duration("lifetime")?.value,
+        receipts: node.boolean("receipts")?.value,
+        normal_messages: node.text("message-type")?.value == "normal",
         listen: node.tables("listen").iter().filter_map(build_sip_listen).collect(),
         domains: node.tables("domain").iter().filter_map(build_sip_domain).collect(),
-        link: node.tables("link").first().and_then(build_gateway_link),
+        links: node.tables("link").iter().filter_map(build_gateway_link).collect(),
         limits: build_gateway_limits(node.tables("limits").first()?)?,
     })
 }
@@ -391,15 +411,22 @@ fn build_sip_listen(node: &Node) -> Option<SipListen> {
 }
 
 fn build_sip_domain(node: &Node) -> Option<SipDomain> {
-    let hosts = node.texts("trusted-addresses")?.into_iter();
+    let trusted_addresses = node.list("trusted-addresses", |value| match value {
+        Value::Network(address, prefix) => Some((*address, *prefix)),
+        _ => None,
+    })?;
     Some(SipDomain {
         span: node.span.clone(),
         domain: node.text("domain")?,
         next_hop: node.text("next-hop"),
         trusted_names: node.texts("trusted-names")?,
-        trusted_addresses: hosts.filter_map(split).collect(),
-        profile: node.text("profile")?,
-        datagram_size: node.number("datagram-size")?.value,
+        trusted_addresses,
+        bare_address: node.text("profile")?.value == "bare-address",
+        headlines: match node.text("headlines")?.value.as_str() {
+            "drop" => Headlines::Drop,
+            "refuse" => Headlines::Refuse,
+            _ => Headlines::Deliver,
+        },
         body_size: node.number("body-size")?.value,
     })
 }
@@ -411,23 +438,24 @@ fn build_gateway_link(node: &Node) -> Option<GatewayLink> {
         proxy_name: node.text("proxy-name"),
         identity: node.text("identity")?,
         trust: node.text("trust")?,
-        timeout: node.duration("timeout")?.value,
     })
 }
 
 fn build_gateway_limits(node: &Node) -> Option<GatewayLimits> {
     let number = |key| node.number(key).map(|at| at.value);
     Some(GatewayLimits {
-        connections_per_address: number("connections-per-address")?,
         connections: number("connections")?,
-        idle_timeout: node.duration("idle-timeout")?.value,
+        connections_per_address: number("connections-per-address")?,
+        idle_time: node.duration("idle-time")?.value,
         header_size: number("header-size")?,
         header_lines: number("header-lines")?,
         body_size: number("body-size")?,
-        transactions: number("transactions")?,
+        unanswered_requests: number("unanswered-requests")?,
+        outgoing_requests: number("outgoing-requests")?,
         queued_messages: number("queued-messages")?,
-        queued_bytes: number("queued-bytes")?,
+        queue_time: node.duration("queue-time")?.value,
         unsettled_messages: number("unsettled-messages")?,
+        send_buffer: number("send-buffer")?,
     })
 }
 
@@ -442,10 +470,7 @@ fn negotiation(node: &Node, key: &str) -> Option<At<Negotiation>> {
 }
 
 fn host(node: &Node, key: &str) -> Option<At<(String, Option<u16>)>> {
-    node.text(key).and_then(split)
-}
-
-fn split(at: At<String>) -> Option<At<(String, Option<u16>)>> {
+    let at = node.text(key)?;
     super::value::split_host(&at.value).map(|value| At { value, span: at.span })
 }
 
@@ -454,12 +479,4 @@ fn addresses(node: &Node, key: &str) -> Option<Vec<At<SocketAddr>>> {
         Value::Address(address) => Some(*address),
         _ => None,
     })
-}
-
-fn resolvers(node: &Node) -> Option<Vec<Option<SocketAddr>>> {
-    let list = node.list("resolver", |value| match value {
-        Value::Resolver(address) => Some(*address),
-        _ => None,
-    })?;
-    Some(list.into_iter().map(|at| at.value).collect())
 }

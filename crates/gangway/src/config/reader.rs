@@ -78,7 +78,7 @@ fn read_node(
                     &node.span,
                     format!("`{}` is missing in {}", setting.key, shown(&header.path)),
                 )
-                .absence()
+                .or_echo()
                 .help(format!(
                     "write `{} = {}`: {}",
                     setting.key,
@@ -140,7 +140,8 @@ fn read_child(
                 nodes.push(read_node(section, table, Header { span, name, path, written: true }, mistakes));
             }
             _ => mistakes.push(
-                Mistake::error(&span, format!("`{path}` is a table, written otherwise"))
+                Mistake::error(&span, format!("this is not how `{path}` is written"))
+                    .or_echo()
                     .help(format!("write {}", header(section, &join(above, section.name)))),
             ),
         }

@@ -43,6 +43,8 @@ pub struct Setting {
     pub microsoft: Option<&'static str>,
     /// A value in TOML for the example, where the default is none to show.
     pub example: Option<&'static str>,
+    /// Whether the example writes it although it need not be.
+    pub is_written: bool,
 }
 
 /// What holds when a setting is not written.
@@ -87,8 +89,10 @@ pub enum Kind {
     Trust,
     /// SHA-256 in hexadecimal digits, with or without colons.
     Fingerprint,
-    /// The address of a DNS server, or `system`.
+    /// The address of a DNS server; the port is 53 unless written.
     Resolver,
+    /// An address, or a network by its prefix: `192.0.2.10`, `192.0.2.0/24`.
+    Network,
     /// Several of the same.
     List(&'static Kind),
 }
@@ -116,10 +120,11 @@ impl Kind {
             Self::Host => "a host name or address, with or without a port".into(),
             Self::NextHop => "a SIP URI that names a next hop".into(),
             Self::Path => "the path of a file".into(),
-            Self::Identity => "the name of an `[identity.NAME]`".into(),
-            Self::Trust => "the name of a `[trust.NAME]`".into(),
+            Self::Identity => "NAME of an `[identity.NAME]`".into(),
+            Self::Trust => "NAME of a `[trust.NAME]`, or \"system\"".into(),
             Self::Fingerprint => "a SHA-256 fingerprint".into(),
-            Self::Resolver => "\"system\" or the address of a DNS server".into(),
+            Self::Resolver => "the address of a DNS server".into(),
+            Self::Network => "an IP address, or a network with its prefix".into(),
             Self::List(kind) => format!("a list, each {}", kind.describe()),
         }
     }
@@ -142,6 +147,7 @@ impl Kind {
             Self::Identity | Self::Trust => "\"public\"",
             Self::Fingerprint => "\"5f:3a:…\" (32 octets)",
             Self::Resolver => "\"192.0.2.53\"",
+            Self::Network => "\"192.0.2.0/24\"",
             Self::List(_) => "[\"…\", \"…\"]",
         }
     }
@@ -150,7 +156,7 @@ impl Kind {
 /// Starts the declaration of a setting that must be written; the verbs below refine it.
 #[must_use]
 pub const fn setting(key: &'static str, kind: Kind, doc: &'static str) -> Setting {
-    Setting { key, kind, default: Default::Required, doc, microsoft: None, example: None }
+    Setting { key, kind, default: Default::Required, doc, microsoft: None, example: None, is_written: false }
 }
 
 impl Setting {
@@ -173,6 +179,13 @@ impl Setting {
     pub const fn microsoft(mut self, name: &'static str) -> Self {
         self.microsoft = Some(name);
         self
+    }
+
+    /// Has the example write it although it need not be, with this value in TOML.
+    #[must_use]
+    pub const fn written(mut self, toml: &'static str) -> Self {
+        self.is_written = true;
+        self.example(toml)
     }
 
     /// Gives a value for the example, in TOML.

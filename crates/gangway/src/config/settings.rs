@@ -38,7 +38,8 @@ static TRUST: Section = Section {
           without being written: the authorities that the operating system trusts.",
     settings: &[
         setting("authorities", Kind::List(&Kind::Path), "Files of certificates of authorities, PEM.")
-            .or("[]"),
+            .or("[]")
+            .written("[\"/etc/gangway/internal-ca.pem\"]"),
         setting(
             "system",
             Kind::Boolean,

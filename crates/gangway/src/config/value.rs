@@ -1,11 +1,13 @@
 //! What stands behind a key, read by its kind.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::Deref;
 use std::time::Duration;
 
 use toml::Spanned;
 use toml::de::DeValue;
+
+use xmpp_types::jid::DomainName;
 
 use super::mistake::{Mistake, Span, closest};
 use super::schema::{Kind, duration_text, size_text};
@@ -38,12 +40,12 @@ pub enum Value {
     Number(u64),
     /// Duration.
     Duration(Duration),
-    /// Address.
+    /// Address and Resolver.
     Address(SocketAddr),
     /// Fingerprint.
     Fingerprint([u8; 32]),
-    /// Resolver; `None` is the system's.
-    Resolver(Option<SocketAddr>),
+    /// Network: any address of it, and how many leading bits count.
+    Network(IpAddr, u8),
     /// List.
     List(Vec<At<Value>>),
 }
@@ -115,10 +117,13 @@ fn read_text(kind: &Kind, text: &str, span: &Span) -> Result<Value, Mistake> {
             Value::Number(octets)
         }
         Kind::Address => Value::Address(text.parse().map_err(|_| address_mistake(text, span))?),
-        Kind::Resolver if text == "system" => Value::Resolver(None),
         Kind::Resolver => {
             let with_port = text.parse().or_else(|_| text.parse().map(|ip| SocketAddr::new(ip, 53)));
-            Value::Resolver(Some(with_port.map_err(|_| no())?))
+            Value::Address(with_port.map_err(|_| no())?)
+        }
+        Kind::Network => {
+            let (network, prefix) = network(text).ok_or_else(no)?;
+            Value::Network(network, prefix)
         }
         Kind::Fingerprint => Value::Fingerprint(fingerprint(text).ok_or_else(no)?),
         Kind::Domain => Value::Text(domain(text).map_err(|why| Mistake::error(span, why))?),
@@ -135,7 +140,7 @@ fn mistaken(span: &Span, kind: &Kind) -> Mistake {
 
 fn address_mistake(text: &str, span: &Span) -> Mistake {
     let mistake = Mistake::error(span, format!("`{text}` is no address with a port"));
-    if text.parse::<std::net::IpAddr>().is_ok() {
+    if text.parse::<IpAddr>().is_ok() {
         let shown = if text.contains(':') { format!("[{text}]") } else { text.to_owned() };
         return mistake.help(format!("add the port: \"{shown}:5269\""));
     }
@@ -154,18 +159,21 @@ pub fn domain(text: &str) -> Result<String, String> {
     if text.contains('@') {
         return Err(format!("`{text}` is an address of a user, not a domain name"));
     }
-    let name = text.strip_suffix('.').unwrap_or(text).to_lowercase();
-    let label_is_good = |label: &str| {
-        let good = |c: char| c.is_alphanumeric() || c == '-';
-        (1..=63).contains(&label.len())
-            && label.chars().all(good)
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    };
-    if name.len() <= 253 && name.split('.').all(label_is_good) {
-        return Ok(name);
+    match DomainName::parse(text.strip_suffix('.').unwrap_or(text)) {
+        Ok(name) if name.to_ip().is_none() => Ok(name.as_str().to_owned()),
+        Ok(_) => Err(format!("`{text}` is an address, not a domain name")),
+        Err(why) => Err(format!("`{text}` is no domain name: {why}")),
     }
-    Err(format!("`{text}` is no domain name"))
+}
+
+/// Returns an address and how many of its leading bits count.
+fn network(text: &str) -> Option<(IpAddr, u8)> {
+    let (address, prefix) =
+        text.split_once('/').map_or((text, None), |(address, prefix)| (address, Some(prefix)));
+    let address: IpAddr = address.parse().ok()?;
+    let most = if address.is_ipv4() { 32 } else { 128 };
+    let prefix = prefix.map_or(Some(most), |prefix| prefix.parse().ok())?;
+    (prefix <= most).then_some((address, prefix))
 }
 
 /// Returns a host and its port; an IPv6 address with a port stands in brackets.
@@ -174,7 +182,7 @@ pub fn split_host(text: &str) -> Option<(String, Option<u16>)> {
     if let Ok(address) = text.parse::<SocketAddr>() {
         return Some((address.ip().to_string(), Some(address.port())));
     }
-    if let Ok(ip) = text.parse::<std::net::IpAddr>() {
+    if let Ok(ip) = text.parse::<IpAddr>() {
         return Some((ip.to_string(), None));
     }
     let (host, port) = match text.split_once(':') {

@@ -1,3 +1,6 @@
+use sip_proto::endpoint::{NextHop, Transport};
+use sip_types::SipUri;
+
 use crate::config::mistake::Mistake;
 use crate::config::model::{Configuration, Gateway, SipDomain, SipListen, SipTransport};
 
@@ -19,10 +22,16 @@ pub fn check(configuration: &Configuration, findings: &mut Vec<Mistake>) {
                 .help("add one:\n[[gateway.domain]]\ndomain = \"example.com\""),
         );
     }
-    if gateway.link.is_none() && configuration.proxy.is_none() {
+    if gateway.links.is_empty() && configuration.proxy.is_none() {
         findings.push(
-            Mistake::error(&gateway.span, "the gateway has no proxy: there is no `[gateway.link]`")
+            Mistake::error(&gateway.span, "the gateway has no proxy: there is no `[[gateway.link]]`")
                 .help("add it, or `[proxy]` for a proxy in the same process"),
+        );
+    }
+    if gateway.name.value.1.is_some() {
+        findings.push(
+            Mistake::error(&gateway.name.span, "this must be a host without a port")
+                .help("ports are those of the listeners, or stand in their `name`"),
         );
     }
     for listen in &gateway.listen {
@@ -41,7 +50,7 @@ fn check_listen(listen: &SipListen, findings: &mut Vec<Mistake>) {
         match (*listen.transport, value) {
             (SipTransport::Tls, None) => findings.push(
                 Mistake::error(&listen.transport.span, format!("TLS needs `{key}`"))
-                    .help(format!("write {key} = \"NAME\", the name of an `[{key}.NAME]`")),
+                    .help(format!("write {key} = \"NAME\", where `[{key}.NAME]` is one of yours")),
             ),
             (SipTransport::Udp | SipTransport::Tcp, Some(value)) => findings.push(
                 Mistake::error(&value.span, format!("`{key}` is for TLS only"))
@@ -83,25 +92,6 @@ fn check_domain(gateway: &Gateway, domain: &SipDomain, findings: &mut Vec<Mistak
                 .help("add one with transport = \"tls\", or use `trusted-addresses`"),
         );
     }
-    let without_proof = has(SipTransport::Tcp) || has(SipTransport::Udp);
-    if let Some(address) = domain.trusted_addresses.first().filter(|_| !without_proof) {
-        findings.push(
-            Mistake::error(
-                &address.span,
-                "an address is for UDP and TCP, and no `[[gateway.listen]]` has them",
-            )
-            .help("use `trusted-names`: over TLS a server proves its name"),
-        );
-    }
-    for address in &domain.trusted_addresses {
-        let (host, port) = &address.value;
-        if host.parse::<std::net::IpAddr>().is_err() || port.is_some() {
-            findings.push(
-                Mistake::error(&address.span, "this must be an IP address without a port")
-                    .help("write what the server's packets come from, such as \"192.0.2.10\""),
-            );
-        }
-    }
     if domain.trusted_names.is_empty() && domain.trusted_addresses.is_empty() {
         findings.push(
             Mistake::warning(
@@ -132,27 +122,16 @@ fn word(transport: SipTransport) -> &'static str {
 
 /// Returns the transport that a next hop names; none where the DNS is to say.
 fn next_hop_transport(uri: &str) -> Result<Option<SipTransport>, String> {
-    let rest = uri.strip_prefix("sip:").ok_or_else(|| format!("`{uri}` is no SIP URI"))?;
-    let (host, parameters) = rest.split_once(';').unwrap_or((rest, ""));
-    if host.contains('@') {
+    let uri = SipUri::parse(uri.to_owned()).map_err(|why| format!("this is no SIP URI: {why}"))?;
+    if uri.user().is_some() {
         return Err("a next hop is a host, not a user".into());
     }
-    if super::super::value::split_host(host.trim_matches(['[', ']'])).is_none()
-        && super::super::value::split_host(host).is_none()
-    {
-        return Err(format!("`{host}` is no host"));
-    }
-    let mut transport = None;
-    for parameter in parameters.split(';').filter(|parameter| !parameter.is_empty()) {
-        transport = Some(match parameter.to_ascii_lowercase().as_str() {
-            "transport=udp" => SipTransport::Udp,
-            "transport=tcp" => SipTransport::Tcp,
-            "transport=tls" => SipTransport::Tls,
-            "lr" => continue,
-            _ => return Err(format!("a next hop cannot have `{parameter}`")),
-        });
-    }
-    Ok(transport)
+    let hop = NextHop::from_uri(&uri).ok_or("its transport must be udp, tcp or tls")?;
+    Ok(hop.transport.map(|transport| match transport {
+        Transport::Udp => SipTransport::Udp,
+        Transport::Tcp => SipTransport::Tcp,
+        Transport::Tls => SipTransport::Tls,
+    }))
 }
 
 /// What proxy and gateway in one file must agree on.

@@ -5,7 +5,7 @@ use crate::config::value::At;
 /// What is wrong with the partners.
 pub fn check(configuration: &Configuration, findings: &mut Vec<Mistake>) {
     let Some(proxy) = &configuration.proxy else { return };
-    if proxy.partners.is_empty() && !proxy.open {
+    if proxy.partners.is_empty() && !*proxy.open {
         findings.push(
             Mistake::warning(&proxy.span, "there is no partner, so nobody can be talked to").help(
                 "add a `[[proxy.partner]]` for each, or `open = true` for any domain that proves itself",

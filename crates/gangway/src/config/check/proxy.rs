@@ -3,15 +3,6 @@ use crate::config::model::{Configuration, Proxy};
 
 /// What is wrong with `[proxy]`, apart from its partners.
 pub fn check(configuration: &Configuration, findings: &mut Vec<Mistake>) {
-    if configuration.proxy.is_none() && configuration.gateway.is_none() {
-        findings.push(
-            Mistake::error(
-                &(0..0),
-                "there is neither `[proxy]` nor `[gateway]`, so there is nothing to start",
-            )
-            .help("`gangway config example` prints a file to start from"),
-        );
-    }
     let Some(proxy) = &configuration.proxy else { return };
     super::check_twice(proxy.domains.iter(), "the domain", findings);
     super::check_twice(proxy.denied_domains.iter(), "the domain", findings);

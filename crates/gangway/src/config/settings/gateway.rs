@@ -9,7 +9,10 @@ pub static GATEWAY: Section = Section {
     doc: "The role inside: it translates between the SIP side and the link to the proxy. It never listens to \
           the Internet's XMPP.",
     settings: &[
-        setting("name", Kind::Domain, "Our own name: the link's, and the host in our SIP headers.")
+        setting(
+            "name",
+            Kind::Host,
+            "Our own name: the host that our SIP headers show, and that SIP servers reach us by.")
             .example("\"gateway.example.com\""),
         setting(
             "store",
@@ -17,8 +20,8 @@ pub static GATEWAY: Section = Section {
             "The database of messages that we have accepted and not yet delivered or reported.",
         )
         .or("\"/var/lib/gangway/gateway.db\""),
-        setting("resolver", Kind::List(&Kind::Resolver), "The DNS servers to ask, in this order.")
-            .or("[\"system\"]"),
+        setting("resolver", Kind::List(&Kind::Resolver), "The DNS servers to ask, in this order. None written: those that the operating system asks.")
+            .or("[]"),
         time(
             "hold-time",
             100,
@@ -29,6 +32,22 @@ pub static GATEWAY: Section = Section {
         .or("\"2 s\""),
         time("lifetime", MINUTE, 7 * DAY, "How long delivery is tried before the sender is told that it failed.")
             .or("\"24 h\""),
+        setting(
+            "receipts",
+            Kind::Boolean,
+            "Whether an XMPP sender that asks for a receipt (XEP-0184) gets one for a SIP 200. A server between \
+             that says 200 without the user's agent makes such receipts wrong.",
+        )
+        .or("true"),
+        setting(
+            "message-type",
+            Kind::Choice(&[
+                ("chat", "shown in the conversation by most clients"),
+                ("normal", "what RFC 7572 §5 asks for"),
+            ]),
+            "The type of the stanzas that texts from SIP become.",
+        )
+        .or("\"chat\""),
     ],
     children: &[&LISTEN, &DOMAIN, &LINK, &LIMITS],
 };
@@ -49,10 +68,10 @@ static LISTEN: Section = Section {
             .absent("`name` of `[gateway]`, and the port of `address`"),
         setting("identity", Kind::Identity, "The certificate to show (`tls` only).")
             .absent("none: `udp` and `tcp` have none")
-            .example("\"internal\""),
+            .written("\"internal\""),
         setting("trust", Kind::Trust, "Whose certificates prove a SIP server's name (`tls` only).")
             .absent("none: `udp` and `tcp` prove nothing")
-            .example("\"internal\""),
+            .written("\"internal\""),
     ],
     children: &[],
 };
@@ -65,34 +84,39 @@ static DOMAIN: Section = Section {
         setting("domain", Kind::Domain, "The domain, the same for SIP and XMPP.").example("\"example.com\""),
         setting("next-hop", Kind::NextHop, "Where requests for its users go.")
             .absent("the DNS says where (NAPTR and SRV, RFC 3263)")
-            .example("\"sip:pool.example.com:5061;transport=tls\""),
+            .written("\"sip:pool.example.com:5061;transport=tls\""),
         setting(
             "trusted-names",
             Kind::List(&Kind::Domain),
             "The certificate names of the SIP servers that may write for its users over TLS.",
         )
         .or("[]")
-        .example("[\"pool.example.com\"]"),
+        .written("[\"pool.example.com\"]"),
         setting(
             "trusted-addresses",
-            Kind::List(&Kind::Host),
-            "The addresses of the SIP servers that may write for its users over UDP and TCP.",
+            Kind::List(&Kind::Network),
+            "The addresses of the SIP servers that may write for its users without a certificate.",
         )
-        .or("[]")
-        .example("[\"192.0.2.10\"]"),
+        .or("[]"),
         setting(
             "profile",
-            Kind::Choice(&[("standard", "page mode: one MESSAGE for each text (RFC 7572)")]),
-            "The dialect of its servers.",
+            Kind::Choice(&[
+                ("standard", "the sender's resource is shown as `gr` (RFC 7247 §6.5)"),
+                ("bare-address", "it is not: some servers take a From with `gr` for another user"),
+            ]),
+            "How XMPP addresses are shown to its servers.",
         )
         .or("\"standard\""),
-        size(
-            "datagram-size",
-            548,
-            65_535,
-            "A request that is larger does not go over UDP (RFC 3261 §18.1.1).",
+        setting(
+            "headlines",
+            Kind::Choice(&[
+                ("deliver", "they cross like any other"),
+                ("drop", "they end here, silently"),
+                ("refuse", "their sender gets an error"),
+            ]),
+            "What becomes of messages of type `headline`: news and alerts.",
         )
-        .or("\"1300 B\""),
+        .or("\"deliver\""),
         size("body-size", KIB, MIB, "A text that is larger is refused to its sender.").or("\"8 KiB\""),
     ],
     children: &[],
@@ -100,17 +124,20 @@ static DOMAIN: Section = Section {
 
 static LINK: Section = Section {
     name: "link",
-    shape: Shape::Optional,
-    doc: "The proxy to connect to, over mutual TLS. Without this table the gateway uses the proxy in its own \
+    shape: Shape::Repeated,
+    doc: "A proxy to connect to, over mutual TLS. Without this table the gateway uses the proxy in its own \
           process (`gangway run`).",
     settings: &[
-        setting("proxy", Kind::Host, "Where the proxy is; the port is 23456 unless written.")
-            .example("\"edge.example.com:23456\""),
+        setting(
+            "proxy",
+            Kind::Host,
+            "Where the proxy is; the port is 23456 unless written. A name is looked up at the start.",
+        )
+        .example("\"edge.example.com:23456\""),
         setting("proxy-name", Kind::Domain, "The name that the proxy's certificate must hold.")
             .absent("the host of `proxy`"),
         setting("identity", Kind::Identity, "The certificate to show the proxy.").example("\"internal\""),
         setting("trust", Kind::Trust, "Whose certificates prove the proxy's name.").example("\"internal\""),
-        time("timeout", SECOND, 10 * MINUTE, "How long connecting may take.").or("\"10 s\""),
     ],
     children: &[],
 };
@@ -120,19 +147,22 @@ static LIMITS: Section = Section {
     shape: Shape::Always,
     doc: "What a peer can make the gateway hold. At a limit the peer is told so.",
     settings: &[
-        count("connections-per-address", 1, 100_000, "SIP connections from one address.").or("50"),
-        count("connections", 1, 100_000, "SIP connections in all.").or("1000"),
-        time("idle-timeout", 10 * SECOND, HOUR, "A SIP connection without a message for so long is closed.")
-            .or("\"10 min\""),
+        count("connections", 1, 1_000_000, "SIP connections in all.").or("10000"),
+        count("connections-per-address", 1, 1_000_000, "SIP connections from one address.").or("50"),
+        time("idle-time", 10 * SECOND, DAY, "A SIP connection without a message for so long is closed.")
+            .or("\"30 min\""),
         size("header-size", KIB, MIB, "The header of one SIP message.").or("\"16 KiB\""),
         count("header-lines", 16, 4096, "The header lines of one SIP message.").or("128"),
         size("body-size", KIB, 16 * MIB, "The body of one SIP message.").or("\"64 KiB\""),
-        count("transactions", 100, 10_000_000, "SIP transactions at once.").or("100000"),
-        count("queued-messages", 1, 1_000_000, "Messages that wait for one partner or one SIP server.")
-            .or("1000"),
-        size("queued-bytes", 64 * KIB, 1024 * MIB, "What waits for one partner or one SIP server.")
-            .or("\"10 MiB\""),
-        count("unsettled-messages", 100, 10_000_000, "Messages accepted and not settled.").or("100000"),
+        count("unanswered-requests", 100, 10_000_000, "SIP requests that wait for our answer.").or("20000"),
+        count("outgoing-requests", 100, 10_000_000, "SIP requests of our own that wait for theirs.")
+            .or("50000"),
+        count("queued-messages", 1, 1_000_000, "Messages that wait for one SIP user.").or("1000"),
+        time("queue-time", SECOND, HOUR, "How long a message may wait behind others for the same SIP user.")
+            .or("\"60 s\""),
+        count("unsettled-messages", 100, 10_000_000, "Messages not delivered or reported yet, each way.")
+            .or("100000"),
+        size("send-buffer", 64 * KIB, 64 * MIB, "What waits for one connection to take it.").or("\"1 MiB\""),
     ],
     children: &[],
 };

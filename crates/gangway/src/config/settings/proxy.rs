@@ -24,8 +24,7 @@ pub static PROXY: Section = Section {
             Kind::List(&Kind::Address),
             "Where partners connect with TLS from the first octet (XEP-0368).",
         )
-        .or("[]")
-        .example("[\"0.0.0.0:5270\", \"[::]:5270\"]"),
+        .or("[]"),
         setting(
             "identities",
             Kind::List(&Kind::Identity),
@@ -33,8 +32,8 @@ pub static PROXY: Section = Section {
         )
         .example("[\"public\"]"),
         setting("trust", Kind::Trust, "Whose certificates prove a partner's domain.").or("\"system\""),
-        setting("resolver", Kind::List(&Kind::Resolver), "The DNS servers to ask, in this order.")
-            .or("[\"system\"]"),
+        setting("resolver", Kind::List(&Kind::Resolver), "The DNS servers to ask, in this order. None written: those that the operating system asks.")
+            .or("[]"),
         setting(
             "open",
             Kind::Boolean,
@@ -43,8 +42,13 @@ pub static PROXY: Section = Section {
         )
         .or("false"),
         setting("denied-domains", Kind::List(&Kind::Domain), "Domains that never may talk, with all below them.")
-            .or("[]")
-            .example("[\"spam.example\"]"),
+            .or("[]"),
+        setting(
+            "answer-version",
+            Kind::Boolean,
+            "Whether partners that ask are told the program's name and version (XEP-0092).",
+        )
+        .or("true"),
         setting(
             "dialback-secret",
             Kind::Text,
@@ -224,13 +228,32 @@ static LIMITS: Section = Section {
             .or("\"16 KiB\""),
         size("stanza-size", 10_000, 16 * MIB, "One stanza (RFC 6120 §13.12 wants 10,000 octets at least).")
             .or("\"256 KiB\""),
-        count("stanza-depth", 8, 1024, "Elements within elements.").or("64"),
-        count("stanza-elements", 64, 1_000_000, "Elements in one stanza.").or("10000"),
-        count("attributes", 16, 4096, "Attributes of one element.").or("256"),
-        count("namespaces", 16, 4096, "Namespaces declared at once.").or("256"),
         count("pending-dialbacks", 1, 1024, "Dialback questions open on one stream.").or("16"),
         count("queued-stanzas", 1, 1_000_000, "Stanzas that wait for one partner.").or("1000"),
         size("queued-bytes", 256 * KIB, 1024 * MIB, "What waits for one partner.").or("\"10 MiB\""),
+        count(
+            "stanzas-at-work",
+            1,
+            1_000_000,
+            "Stanzas of one stream that no gateway has settled; then it has to wait.",
+        )
+        .or("1000"),
+        count("held-stanzas", 1, 1_000_000, "Stanzas held while no gateway is connected.").or("1000"),
+        time("held-time", SECOND, 10 * MINUTE, "How long they are held before they go back.").or("\"30 s\""),
+        time(
+            "report-time",
+            SECOND,
+            10 * MINUTE,
+            "How long a stanza waits for a partner that cannot be reached, before its sender is told.",
+        )
+        .or("\"9 s\""),
+        time(
+            "acknowledgement-time",
+            SECOND,
+            10 * MINUTE,
+            "How long a partner may take to acknowledge a stanza.",
+        )
+        .or("\"30 s\""),
         size("send-buffer", 64 * KIB, 64 * MIB, "What waits for one connection to take it.").or("\"1 MiB\""),
     ],
     children: &[],

@@ -1,0 +1,247 @@
+//! What the running process answers to `gangway status` and the others.
+
+use std::collections::BTreeSet;
+use std::sync::mpsc::{self, Sender, SyncSender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use admin::{Reply, Request, Status};
+use net::{Controls, TlsRegistry};
+use proxy_role::{Direction, Partner, Settings, StreamSnapshot};
+
+use super::{Shared, Told, gateway, proxy};
+use crate::config::Reading;
+use crate::config::model::{self, Configuration};
+use crate::log::Volume;
+
+/// The roles that run, to be asked.
+#[derive(Default)]
+pub struct Roles {
+    pub proxy: Option<Controls<proxy::Command>>,
+    pub gateway: Option<Controls<gateway::Command>>,
+    /// The names of the gateways that are connected to the proxy.
+    pub connected: Connected,
+}
+
+/// Which gateways are connected, as the proxy's notices tell.
+#[derive(Clone, Debug, Default)]
+pub struct Connected(Arc<Mutex<BTreeSet<String>>>);
+
+impl Connected {
+    /// Takes what the proxy tells.
+    pub fn hear(&self, notice: &proxy_role::Notice) {
+        let mut names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match notice {
+            proxy_role::Notice::GatewayUp { name, .. } => drop(names.insert(name.clone())),
+            proxy_role::Notice::GatewayDown { name, .. } => drop(names.remove(name)),
+            _ => {}
+        }
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+}
+
+/// Who answers.
+pub struct Desk {
+    pub reading: Shared,
+    pub tls: Arc<TlsRegistry>,
+    pub roles: Roles,
+    pub volume: Volume,
+    pub started: Instant,
+    pub tell: Sender<Told>,
+}
+
+impl Desk {
+    /// Answers one request; called from the admin socket's threads.
+    pub fn answer(&self, request: Request) -> Reply {
+        match request {
+            Request::Status => Reply::Status(self.status()),
+            Request::Streams => Reply::Streams { streams: self.streams().into_iter().map(stream).collect() },
+            Request::Partners => Reply::Partners { partners: self.partners() },
+            Request::Queue => Reply::Queue(self.queue()),
+            Request::LogLevel { level } => {
+                if let Some(level) = level {
+                    self.volume.set(level);
+                }
+                Reply::LogLevel { level: self.volume.level() }
+            }
+            Request::Reload => self.reload(),
+            Request::Stop => match self.tell.send(Told::Stop("`gangway stop`".into())) {
+                Ok(()) => Reply::Done { note: "ending in good order".into() },
+                Err(_) => Reply::Refused { reason: "it is ending already".into() },
+            },
+        }
+    }
+
+    fn reload(&self) -> Reply {
+        let (asker, answer) = mpsc::sync_channel(1);
+        if self.tell.send(Told::Reload(Some(asker))).is_err() {
+            return Reply::Refused { reason: "it is ending".into() };
+        }
+        match answer.recv_timeout(PATIENCE) {
+            Ok(Ok(note)) => Reply::Done { note },
+            Ok(Err(reason)) => Reply::Refused { reason },
+            Err(_) => Reply::Refused { reason: "it is busy or ending; see the log".into() },
+        }
+    }
+
+    fn status(&self) -> Status {
+        let reading = self.current();
+        let configuration = reading.configuration();
+        let gateway = self.gateway();
+        let with_proxy = self.roles.proxy.is_some();
+        let proxy =
+            configuration.and_then(|configuration| configuration.proxy.as_ref()).filter(|_| with_proxy);
+        Status {
+            version: env!("CARGO_PKG_VERSION").into(),
+            pid: std::process::id(),
+            uptime: self.started.elapsed().as_secs(),
+            stopping: gateway.as_ref().is_some_and(|gateway| gateway.stopping),
+            proxy: proxy.map(|proxy| self.proxy(proxy)),
+            gateway: gateway.map(|snapshot| of_gateway(snapshot, configuration)),
+            certificates: self.certificates(),
+        }
+    }
+
+    fn current(&self) -> Arc<Reading> {
+        Arc::clone(&self.reading.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn streams(&self) -> Vec<StreamSnapshot> {
+        self.roles.proxy.as_ref().and_then(|proxy| ask(proxy, proxy::Command::Streams)).unwrap_or_default()
+    }
+
+    fn proxy(&self, settings: &model::Proxy) -> admin::Proxy {
+        let streams = self.streams();
+        let count = |direction| streams.iter().filter(|stream| stream.direction == direction).count();
+        admin::Proxy {
+            domains: settings.domains.iter().map(|domain| domain.value.clone()).collect(),
+            partners: settings.partners.len(),
+            streams_in: count(Direction::Inward),
+            streams_out: count(Direction::Outward),
+            gateways: self.roles.connected.names(),
+            queued: streams.iter().map(|stream| stream.queued).sum(),
+        }
+    }
+
+    fn partners(&self) -> Vec<admin::Partner> {
+        let reading = self.current();
+        let Some(proxy) = reading.configuration().and_then(|configuration| configuration.proxy.as_ref())
+        else {
+            return Vec::new();
+        };
+        let streams = self.streams();
+        let around = proxy::Around {
+            identities: &self.tls.identities(),
+            secret: None,
+            in_process: false,
+            drain: Duration::ZERO,
+        };
+        let settings = proxy::settings(proxy, &around);
+        settings.partners.iter().map(|one| partner(one, &settings, &streams)).collect()
+    }
+
+    fn gateway(&self) -> Option<gateway_role::Snapshot> {
+        ask(self.roles.gateway.as_ref()?, gateway::Command::Snapshot)
+    }
+
+    fn queue(&self) -> admin::Queue {
+        let gateway = self.gateway().unwrap_or_default();
+        admin::Queue {
+            unsettled_to_xmpp: gateway.to_xmpp,
+            unsettled_to_sip: gateway.to_sip,
+            partners: waiting(&self.streams()),
+        }
+    }
+
+    fn certificates(&self) -> Vec<admin::Certificate> {
+        let today = net::clock::date().unix_millis();
+        let certificate = |status: net::tls::IdentityStatus| admin::Certificate {
+            name: status.name.0.to_string(),
+            names: [status.names.dns, status.names.srv, status.names.xmpp_addr, status.names.uri].concat(),
+            expires: status.not_after.to_string(),
+            days_left: (status.not_after.unix_millis() - today).div_euclid(86_400_000),
+        };
+        self.tls.identities().into_iter().map(certificate).collect()
+    }
+}
+
+fn stream(stream: StreamSnapshot) -> admin::Stream {
+    let mut proofs: Vec<String> = stream.proved.iter().map(|(_, proof)| proof.to_string()).collect();
+    proofs.dedup();
+    let claimed = stream.remote.iter().map(|domain| format!("({domain}?)", domain = domain.as_str()));
+    let proved: Vec<String> = stream.proved.iter().map(|(domain, _)| domain.as_str().to_owned()).collect();
+    admin::Stream {
+        connection: stream.connection.to_string(),
+        direction: match stream.direction {
+            Direction::Inward => admin::Direction::In,
+            Direction::Outward => admin::Direction::Out,
+        },
+        partners: if proved.is_empty() { claimed.collect() } else { proved },
+        local: stream.local.map(|domain| domain.as_str().to_owned()),
+        proof: proofs.join(", "),
+        tls: stream.tls,
+        age: stream.age.as_secs(),
+        stanzas: stream.stanzas,
+        unacknowledged: stream.unacknowledged,
+        queued: stream.queued,
+    }
+}
+
+fn partner(partner: &Partner, settings: &Settings, streams: &[StreamSnapshot]) -> admin::Partner {
+    let methods = partner.methods();
+    let ways = [
+        (methods.external, "certificate"),
+        (methods.dialback_over_tls, "dialback over TLS"),
+        (methods.dialback_in_clear, "dialback IN CLEAR"),
+    ];
+    let is_its = |stream: &&StreamSnapshot| {
+        let domain = stream.remote.as_ref().and_then(|remote| settings.partner(remote));
+        domain.is_some_and(|found| found.domain == partner.domain)
+    };
+    admin::Partner {
+        domain: partner.domain.as_str().to_owned(),
+        additional: partner.additional.iter().map(|domain| domain.as_str().to_owned()).collect(),
+        kind: partner.kind.as_str().to_owned(),
+        proofs: ways.iter().filter(|(may, _)| *may).map(|(_, way)| (*way).to_owned()).collect(),
+        host: partner.fixed_host.clone(),
+        streams: streams.iter().filter(is_its).count(),
+        description: Some(partner.description.clone()).filter(|note| !note.is_empty()),
+    }
+}
+
+fn waiting(streams: &[StreamSnapshot]) -> Vec<admin::QueuedPartner> {
+    let waiting = streams.iter().filter(|stream| stream.queued > 0);
+    let queued = |stream: &StreamSnapshot| admin::QueuedPartner {
+        domain: stream.remote.as_ref().map(|domain| domain.as_str().to_owned()).unwrap_or_default(),
+        stanzas: stream.queued,
+    };
+    waiting.map(queued).collect()
+}
+
+fn of_gateway(snapshot: gateway_role::Snapshot, configuration: Option<&Configuration>) -> admin::Gateway {
+    let settings = configuration.and_then(|configuration| configuration.gateway.as_ref());
+    let domains = settings.into_iter().flat_map(|gateway| &gateway.domains);
+    let link = |(proxy, open): (String, bool)| admin::Link { proxy, open };
+    admin::Gateway {
+        domains: domains.map(|domain| domain.domain.value.clone()).collect(),
+        links: snapshot.links.into_iter().map(link).collect(),
+        unsettled_to_xmpp: snapshot.to_xmpp,
+        unsettled_to_sip: snapshot.to_sip,
+    }
+}
+
+/// Asks a role; one that is gone or does not answer in time has nothing to say.
+fn ask<Command, Answer>(
+    role: &Controls<Command>,
+    question: impl FnOnce(SyncSender<Answer>) -> Command,
+) -> Option<Answer> {
+    let (asker, answer) = mpsc::sync_channel(1);
+    role.command_blocking(question(asker)).ok()?;
+    answer.recv_timeout(PATIENCE).ok()
+}
+
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(5);

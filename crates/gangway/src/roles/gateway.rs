@@ -1,0 +1,259 @@
+//! The gateway: its settings from the configuration, and the role as its driver sees it.
+
+use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+use std::time::Duration;
+
+use clock_types::{Moment, Now};
+use gateway_role::{
+    AddressRange, Gateway, Notice, Output, Peers, ProxyLink, Record, Settings, SipDomain, Snapshot, Ticket,
+};
+use net::{Effect, ListenerKind, ListenerSpec, Role};
+use net_types::{Event, Identity, ListenerId, Remote, TlsClient, TlsServer, Trust};
+use sip_proto::endpoint::{self, FixedHop, Listener, NextHop, Route, Transport};
+use sip_types::{Host, SipUri};
+use translate::address::Profile;
+use translate::message::{Headline, MessageKind, ToSipOptions};
+use xmpp_types::jid::DomainName;
+
+use super::keeper::Stored;
+use crate::config::check::SYSTEM;
+use crate::config::model::{self, Headlines, SipListen, SipTransport};
+use crate::config::{At, Reading};
+
+/// What the operator's side asks of a running gateway.
+pub enum Command {
+    /// How it is.
+    Snapshot(SyncSender<Snapshot>),
+}
+
+/// The gateway in its driver.
+pub struct Driven(pub Gateway);
+
+impl Role for Driven {
+    type Command = Command;
+    type Notice = Notice;
+    type Record = (Ticket, Record);
+    type Stored = Stored;
+
+    fn handle_event(&mut self, event: Event, now: Now) {
+        self.0.handle_event(event, now);
+    }
+
+    fn handle_command(&mut self, command: Command, _now: Now) {
+        match command {
+            // Whoever asked may have gone away.
+            Command::Snapshot(asker) => drop(asker.try_send(self.0.snapshot())),
+        }
+    }
+
+    fn handle_stored(&mut self, (ticket, stored): Stored, now: Now) {
+        self.0.handle_stored(ticket, stored, now);
+    }
+
+    fn handle_stop(&mut self, now: Now) {
+        self.0.handle_stop(now);
+    }
+
+    fn handle_timeout(&mut self, now: Now) {
+        self.0.handle_timeout(now);
+    }
+
+    fn poll_timeout(&self) -> Option<Moment> {
+        self.0.poll_timeout()
+    }
+
+    fn poll_output(&mut self) -> Option<Effect<Notice, (Ticket, Record)>> {
+        Some(match self.0.poll_output()? {
+            Output::Order(order) => Effect::Order(order),
+            Output::Record { ticket, record } => Effect::Record((ticket, record)),
+            Output::Notice(notice) => Effect::Notice(notice),
+            Output::Stopped => Effect::Stopped,
+        })
+    }
+}
+
+/// Returns what the role is told.
+///
+/// # Errors
+/// A proxy's name cannot be looked up; says which setting has it.
+pub fn settings(
+    reading: &Reading,
+    gateway: &model::Gateway,
+    stop_within: Duration,
+) -> Result<Settings, String> {
+    let listeners =
+        (0..).zip(&gateway.listen).map(|(number, listen)| listener(gateway, number, listen)).collect();
+    let tls = gateway.listen.iter().find(|listen| *listen.transport == SipTransport::Tls);
+    let identity = tls.and_then(|listen| listen.identity.as_ref()).map(identity);
+    let judged_by = tls.and_then(|listen| listen.trust.as_ref());
+    let trust = judged_by.map_or_else(|| Trust(Arc::from(SYSTEM)), trust);
+    let limits = &gateway.limits;
+    let mut sip = endpoint::Settings::new(listeners, identity, trust);
+    sip.message.header_bytes = size(limits.header_size);
+    sip.message.header_lines = size(limits.header_lines);
+    sip.message.body_bytes = size(limits.body_size);
+    sip.limits.connections = size(limits.connections);
+    sip.limits.connections_per_address = size(limits.connections_per_address);
+    sip.limits.unanswered = size(limits.unanswered_requests);
+    sip.limits.outgoing = size(limits.outgoing_requests);
+    sip.idle_after = limits.idle_time;
+    sip.locate_by = [Transport::Tls, Transport::Tcp, Transport::Udp]
+        .into_iter()
+        .filter(|transport| gateway.listen.iter().any(|listen| transport_of(listen) == *transport))
+        .collect();
+
+    let mut settings = Settings::new(sip);
+    settings.proxies = gateway.links.iter().map(|link| proxy(reading, link)).collect::<Result<_, _>>()?;
+    if settings.proxies.is_empty() {
+        settings.proxies.push(ProxyLink { name: "proxy".into(), remote: Remote::InProcess, tls: None });
+    }
+    settings.domains = gateway.domains.iter().filter_map(domain).collect();
+    settings.delivery.hold = gateway.hold_time;
+    settings.delivery.lifetime = gateway.lifetime;
+    settings.delivery.queue_time = limits.queue_time;
+    settings.delivery.unsettled_max = size(limits.unsettled_messages);
+    settings.delivery.queue_max = size(limits.queued_messages);
+    settings.page_mode_receipts = gateway.receipts;
+    settings.to_xmpp.kind = if gateway.normal_messages { MessageKind::Normal } else { MessageKind::Chat };
+    settings.stop_within = stop_within;
+    Ok(settings)
+}
+
+/// Returns the sockets that the role wants open, in the order of its listeners.
+pub fn listeners(reading: &Reading, gateway: &model::Gateway) -> Vec<ListenerSpec> {
+    let spec = |(number, listen): (u32, &SipListen)| ListenerSpec {
+        id: ListenerId(number),
+        address: listen.address.value,
+        kind: match (*listen.transport, &listen.identity, &listen.trust) {
+            (SipTransport::Udp, ..) => ListenerKind::Udp { buffer: DATAGRAM_BUFFER },
+            (SipTransport::Tls, Some(shown), Some(judged_by)) => ListenerKind::DirectTls {
+                server: TlsServer { identity: identity(shown), trust: trust(judged_by) },
+                alpn: Vec::new(),
+            },
+            (SipTransport::Tcp | SipTransport::Tls, ..) => ListenerKind::Tcp,
+        },
+        connections_max: size(gateway.limits.connections),
+        place: format!("{} [[gateway.listen]] address", reading.place(&listen.address.span)),
+    };
+    (0..).zip(&gateway.listen).map(spec).collect()
+}
+
+fn listener(gateway: &model::Gateway, number: u32, listen: &SipListen) -> Listener {
+    let (name, port) = listen
+        .name
+        .as_ref()
+        .map_or((gateway.name.value.0.as_str(), None), |name| (name.value.0.as_str(), name.value.1));
+    Listener {
+        id: ListenerId(number),
+        transport: transport_of(listen),
+        host: host(name),
+        port: port.unwrap_or(listen.address.port()),
+    }
+}
+
+fn transport_of(listen: &SipListen) -> Transport {
+    match *listen.transport {
+        SipTransport::Udp => Transport::Udp,
+        SipTransport::Tcp => Transport::Tcp,
+        SipTransport::Tls => Transport::Tls,
+    }
+}
+
+fn domain(domain: &model::SipDomain) -> Option<SipDomain> {
+    let route = route(domain)?;
+    let datagram = match &route {
+        Route::Fixed(hop) => hop.transport == Transport::Udp,
+        // Where the DNS says, it may say UDP.
+        Route::Locate(hop) => hop.transport.is_none_or(|transport| transport == Transport::Udp),
+    };
+    let range = |at: &At<(std::net::IpAddr, u8)>| AddressRange { network: at.value.0, prefix: at.value.1 };
+    let ascii = |at: &At<String>| DomainName::parse(&at.value).ok().map(|name| name.to_ascii().to_owned());
+    Some(SipDomain {
+        name: DomainName::parse(&domain.domain.value).ok()?,
+        route,
+        peers: Peers {
+            names: domain.trusted_names.iter().filter_map(ascii).collect(),
+            addresses: domain.trusted_addresses.iter().map(range).collect(),
+        },
+        to_sip: ToSipOptions {
+            profile: if domain.bare_address { Profile::BareAddress } else { Profile::Standard },
+            headline: match domain.headlines {
+                Headlines::Deliver => Headline::Deliver,
+                Headlines::Drop => Headline::Drop,
+                Headlines::Refuse => Headline::Refuse,
+            },
+            body_max: size(domain.body_size),
+            datagram,
+            ..ToSipOptions::default()
+        },
+    })
+}
+
+fn route(domain: &model::SipDomain) -> Option<Route> {
+    let Some(next_hop) = &domain.next_hop else {
+        return DomainName::parse(&domain.domain.value)
+            .ok()
+            .and_then(|name| Route::to_domain(name.to_ascii()));
+    };
+    let uri = SipUri::parse(next_hop.value.clone()).ok()?;
+    let hop = NextHop::from_uri(&uri)?;
+    Some(match hop.transport {
+        Some(transport) => Route::fixed(FixedHop::new(transport, hop.host, hop.port)),
+        None => Route::Locate(Arc::new(hop)),
+    })
+}
+
+fn proxy(reading: &Reading, link: &model::GatewayLink) -> Result<ProxyLink, String> {
+    let (host, port) = &link.proxy.value;
+    let name = link.proxy_name.as_ref().map_or(host, |name| &name.value);
+    Ok(ProxyLink {
+        name: name.clone(),
+        remote: Remote::Address(look_up(reading, link, host, port.unwrap_or(LINK_PORT))?),
+        tls: Some(TlsClient {
+            name: name.clone(),
+            identity: Some(identity(&link.identity)),
+            trust: trust(&link.trust),
+            alpn: Vec::new(),
+        }),
+    })
+}
+
+fn look_up(
+    reading: &Reading,
+    link: &model::GatewayLink,
+    host: &str,
+    port: u16,
+) -> Result<SocketAddr, String> {
+    let place = format!("{} [[gateway.link]] proxy", reading.place(&link.proxy.span));
+    match (host, port).to_socket_addrs().map(|mut found| found.next()) {
+        Ok(Some(address)) => Ok(address),
+        Ok(None) => Err(format!("{place}: {host} has no address; write one")),
+        Err(why) => Err(format!("{place}: {host} cannot be looked up: {why}; write its address instead")),
+    }
+}
+
+/// Returns a host as SIP writes it; an IPv6 address stands in brackets.
+fn host(name: &str) -> Host {
+    match name.parse::<std::net::IpAddr>() {
+        Ok(address) => address.into(),
+        Err(_) => Host::parse(name.to_owned()).expect("the configuration has read this host"),
+    }
+}
+
+pub(super) fn identity(name: &At<String>) -> Identity {
+    Identity(Arc::from(name.as_str()))
+}
+
+pub(super) fn trust(name: &At<String>) -> Trust {
+    Trust(Arc::from(name.as_str()))
+}
+
+pub(super) fn size(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+const LINK_PORT: u16 = 23456;
+/// Room for a burst of datagrams while the role is at work.
+const DATAGRAM_BUFFER: usize = 4 << 20;

@@ -1,0 +1,80 @@
+//! What the roles and the network have to tell, as lines for operators.
+//!
+//! Addresses of users appear at `debug` only.
+
+use gateway_role::{Notice, Trace};
+use net::Incident;
+
+/// Writes a notice of the gateway.
+pub fn of_gateway(notice: &Notice) {
+    match notice {
+        Notice::Arrived(_) | Notice::Refused { .. } => tracing::debug!("{notice}"),
+        Notice::Delivered { .. } | Notice::Lost { .. } | Notice::Kept(_) => tracing::debug!("{notice}"),
+        Notice::Failed { trace, outcome } => {
+            tracing::debug!("{notice}");
+            with_names(trace, &format!("not delivered: {outcome}"));
+        }
+        Notice::Reported(trace) => with_names(trace, "the sender was told that it was not delivered"),
+        Notice::ReportRefused { trace, reason } => {
+            tracing::warn!(
+                id = trace.stanza,
+                call = trace.call,
+                "{}: not delivered, and the sender's server refuses the report: {reason}",
+                trace.direction
+            );
+        }
+        Notice::LinkUp { .. } => tracing::info!("{notice}"),
+        Notice::LinkDown { .. } => tracing::warn!("{notice}"),
+        Notice::StoreFailed { .. } => tracing::error!("{notice}"),
+        Notice::Sip(sip) => of_sip(sip, notice),
+    }
+}
+
+fn of_sip(sip: &sip_proto::endpoint::Notice, notice: &Notice) {
+    use sip_proto::endpoint::Notice as Sip;
+    match sip {
+        Sip::TargetFailed { .. }
+        | Sip::TargetRests { .. }
+        | Sip::Shed { .. }
+        | Sip::ConnectionRefused { .. } => {
+            tracing::warn!("{notice}");
+        }
+        Sip::Opened { .. } | Sip::Closed { .. } | Sip::Malformed { .. } => tracing::info!("{notice}"),
+        Sip::StrayResponse { .. } => tracing::debug!("{notice}"),
+    }
+}
+
+/// Writes a notice of the proxy.
+pub fn of_proxy(notice: &proxy_role::Notice) {
+    use proxy_role::Notice as Proxy;
+    match notice {
+        Proxy::AttemptFailed { .. } | Proxy::GatewayDown { .. } | Proxy::GatewayRefused { .. } => {
+            tracing::warn!("{notice}");
+        }
+        Proxy::Opened { .. } | Proxy::Closed { .. } | Proxy::Refused { .. } | Proxy::GatewayUp { .. } => {
+            tracing::info!("{notice}");
+        }
+        Proxy::Bounced { .. } | Proxy::Paused { .. } => tracing::info!("{notice}"),
+        Proxy::Relayed { .. } | Proxy::Stopped => tracing::debug!("{notice}"),
+    }
+}
+
+/// Writes a line that names a message without naming its users.
+fn with_names(trace: &Trace, what: &str) {
+    tracing::info!(id = trace.stanza, call = trace.call, "{}: {what}", trace.direction);
+}
+
+/// Writes what no role can hear of.
+pub fn of_net(role: &str, incident: &Incident) {
+    match incident {
+        Incident::HandshakeFailed { remote, reason, .. } => {
+            tracing::info!("{role}: TLS with {remote} came to nothing: {reason}");
+        }
+        Incident::AcceptHeldBack { reason, .. } => {
+            tracing::error!("{role}: no more connections are taken for the moment: {reason}");
+        }
+        Incident::DatagramLost { to, reason, .. } => {
+            tracing::warn!("{role}: a datagram to {to} did not leave: {reason}");
+        }
+    }
+}
