@@ -150,7 +150,7 @@ impl Acceptor {
             peer: Peer { tls, ..Peer::default() },
             proved: BTreeMap::new(),
             receiving: Receiving::new(settings.dialbacks_max, settings.dialback),
-            flow: Flow::both_ways(settings.acknowledgement),
+            flow: Flow::new(settings.acknowledgement),
             clocks: Clocks {
                 handshake: now.moment + settings.handshake,
                 heard: now.moment,
@@ -270,6 +270,7 @@ impl Acceptor {
             }
         };
         self.phase = Phase::Ended;
+        self.outputs.extend(self.flow.take_counted().map(Output::Delivered));
         self.outputs.push_back(Output::Ended(failure));
     }
 
@@ -335,6 +336,8 @@ impl Acceptor {
         for pair in self.receiving.handle_timeout(now.moment) {
             self.conclude(&pair, Verdict::Error(crate::dialback::Trouble::Unreachable), Proof::Dialback);
         }
+        let outputs = &mut self.outputs;
+        self.flow.stop_waiting(now.moment, |token| outputs.push_back(Output::Delivered(token)));
         let timeout = |text: &str| StreamError::new(StreamCondition::ConnectionTimeout).with_text(text);
         if self.proved.is_empty() && self.clocks.handshake <= now.moment {
             self.refuse(&timeout("no domain was proved in time"), Stage::Stream);
@@ -367,8 +370,8 @@ impl Acceptor {
             return None;
         }
         let handshake = self.proved.is_empty().then_some(self.clocks.handshake);
-        let peer =
-            earliest(self.half_stanza_deadline(), earliest(self.flow.deadline(), self.flow.again()));
+        let flow = earliest(self.flow.grace(), self.flow.again());
+        let peer = earliest(self.half_stanza_deadline(), earliest(self.flow.deadline(), flow));
         let slow = earliest(handshake, peer);
         earliest(slow, earliest(self.receiving.poll_timeout(), self.silence_deadline()))
     }
@@ -411,6 +414,7 @@ impl Acceptor {
         self.flush();
         self.phase = Phase::Ended;
         self.outputs.push_back(Output::Close);
+        self.outputs.extend(self.flow.take_counted().map(Output::Delivered));
         self.outputs.push_back(Output::Ended(failure));
     }
 

@@ -37,12 +37,11 @@ pub(super) struct Flow {
     last_wanted: u64,
 }
 
-/// Where a peer counts, but answers on another stream, its count may come before its error. A ping goes
-/// beside `<r/>` then: its answer takes the way of the error, and comes after it (RFC 6120 §10.1).
+/// A peer that counts may answer on another stream, even where this one could be used both ways, so that its
+/// count comes before its error. A ping goes beside `<r/>`: its answer takes the way of the error, and comes
+/// after it (RFC 6120 §10.1).
 #[derive(Debug, Default)]
 struct Barrier {
-    /// Whether errors come back on this stream (XEP-0288), so that the count alone tells the truth.
-    is_needless: bool,
     request: Request,
     /// How far the last answered ping reaches.
     ponged: u64,
@@ -95,18 +94,6 @@ impl Flow {
             barrier: Barrier::default(),
             last_wanted: 0,
         }
-    }
-
-    /// Returns counters for a stream whose both ends send.
-    pub(super) fn both_ways(patience: Duration) -> Self {
-        let mut flow = Self::new(patience);
-        flow.hear_errors_here();
-        flow
-    }
-
-    /// Notes that the peer's errors come back on this very stream.
-    pub(super) fn hear_errors_here(&mut self) {
-        self.barrier.is_needless = true;
     }
 
     pub(super) fn at_work(&self) -> usize {
@@ -176,7 +163,7 @@ impl Flow {
     fn ping_beside(&mut self, pair: &Pair, ids: &mut Ids, wire: &mut Wire, now: Moment) {
         let covers = self.barrier.last_message;
         let has_more = covers > self.barrier.ponged;
-        if self.barrier.is_needless || !has_more || self.barrier.request.is_out() {
+        if !has_more || self.barrier.request.is_out() {
             return;
         }
         let (id, ping) = print_ping(pair, ids, wire);
@@ -260,12 +247,7 @@ impl Flow {
                 let h = h.wrapping_add(low_half(self.outbound_uncounted));
                 let barrier = &mut self.barrier;
                 let counted = |n, (token, stanza): (u64, Element)| {
-                    if token == 0
-                        || barrier.is_needless
-                        || barrier.is_mute
-                        || n <= barrier.ponged
-                        || is_answer(&stanza)
-                    {
+                    if token == 0 || barrier.is_mute || n <= barrier.ponged || is_answer(&stanza) {
                         delivered(token);
                     } else {
                         barrier.counted.push_back((n, token, now + GRACE));

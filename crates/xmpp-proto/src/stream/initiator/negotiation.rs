@@ -108,7 +108,6 @@ impl Initiator {
         if agreed && self.is_proved_by_certificate && !self.is_both_ways {
             self.wire.print(&Bidi::default().to_element());
             self.is_both_ways = true;
-            self.flow.hear_errors_here();
         }
     }
 
