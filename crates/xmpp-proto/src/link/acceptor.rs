@@ -354,13 +354,14 @@ impl Acceptor {
         self.sessions
             .insert(gateway, Kept { session, name: name.clone(), previd, place: Place::On(connection) });
         self.come_up(connection, gateway, &enabled, now);
-        self.outputs.push_back(Output::Up { gateway, name, resumed: false });
+        // What the older session leaves goes before whatever the news of the new one sets free.
         for (older, place) in older {
             if let Place::On(connection) = place {
                 self.refuse(connection, &StreamError::new(StreamCondition::Conflict), now);
             }
             self.lose(older);
         }
+        self.outputs.push_back(Output::Up { gateway, name, resumed: false });
     }
 
     /// Goes on with a session, or tells the gateway that it is gone (XEP-0198 §5).
