@@ -75,6 +75,18 @@ struct Letter {
     was_sent: bool,
 }
 
+impl Letter {
+    /// Tells whether nobody can be told that it was not delivered: it is itself the error that tells somebody
+    /// (RFC 6120 §8.3.1). It waits for its partner however long that takes.
+    fn is_last_word(&self) -> bool {
+        matches!(self.origin, Origin::Gateway(..)) && self.stanza.attr("type") == Some("error")
+    }
+
+    fn is_overdue(&self, now: Moment) -> bool {
+        self.deadline <= now && !self.is_last_word()
+    }
+}
+
 #[derive(Debug)]
 struct Sent {
     origin: Origin,
@@ -148,6 +160,15 @@ impl Courier {
                 self.advance(world, now);
             }
             State::Seeking(_) | State::Dialling(_) | State::Opening(..) | State::Open(..) => {}
+        }
+    }
+
+    /// Takes the news that the partner lives, for it has just opened a stream: no need to pause.
+    pub(crate) fn take_heart(&mut self, world: &mut World, now: Now) {
+        if let State::Pausing(_) = self.state {
+            self.state = State::Idle;
+            self.failed = 0;
+            self.advance(world, now);
         }
     }
 
@@ -300,7 +321,7 @@ impl Courier {
             State::Opening(initiator, ..) | State::Open(initiator, _) => initiator.poll_timeout(),
             State::Pausing(until) => Some(*until),
         };
-        let letter = self.queue.front().map(|letter| letter.deadline);
+        let letter = self.queue.iter().find(|letter| !letter.is_last_word()).map(|letter| letter.deadline);
         world.timers.set(Timer::Courier(self.id), earliest(state, letter));
     }
 
@@ -380,13 +401,19 @@ impl Courier {
         if self.is_open() {
             return;
         }
-        while self.queue.front().is_some_and(|letter| letter.deadline <= now.moment) {
-            let failure = match (&self.last_failure, &self.state) {
-                (Some((failure, _)), State::Pausing(_) | State::Idle) => failure.clone(),
-                _ => Failure::new(self.stage(), "no connection came about in time"),
-            };
-            let Some(letter) = self.queue.pop_front() else { return };
-            self.fail_letter(letter, &failure, world);
+        if !self.queue.iter().any(|letter| letter.is_overdue(now.moment)) {
+            return;
+        }
+        let failure = match (&self.last_failure, &self.state) {
+            (Some((failure, _)), State::Pausing(_) | State::Idle) => failure.clone(),
+            _ => Failure::new(self.stage(), "no connection came about in time"),
+        };
+        for letter in std::mem::take(&mut self.queue) {
+            if letter.is_overdue(now.moment) {
+                self.fail_letter(letter, &failure, world);
+            } else {
+                self.queue.push_back(letter);
+            }
         }
     }
 
@@ -415,8 +442,12 @@ impl Courier {
     }
 
     fn fail_queue(&mut self, failure: &Failure, world: &mut World) {
-        while let Some(letter) = self.queue.pop_front() {
-            self.fail_letter(letter, failure, world);
+        for letter in std::mem::take(&mut self.queue) {
+            if letter.is_last_word() && !world.is_stopping {
+                self.queue.push_back(letter);
+            } else {
+                self.fail_letter(letter, failure, world);
+            }
         }
         for (question, _) in std::mem::take(&mut self.questions) {
             let trouble = if failure.not_found { Trouble::NotFound } else { Trouble::Unreachable };

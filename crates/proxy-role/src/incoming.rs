@@ -316,6 +316,8 @@ impl Proxy {
             incoming.borrowed.push(pair.clone());
             let courier = self.courier_for(pair, Purpose::Speak, now);
             self.with_courier(courier, |courier, world| courier.borrow(connection, world, now));
+        } else if let Some(courier) = self.by_pair.get(&(pair, false)).copied() {
+            self.with_courier(courier, |courier, world| courier.take_heart(world, now));
         }
     }
 
