@@ -13,6 +13,9 @@ pub enum Seen {
     Sent {
         /// Between whom.
         pair: String,
+        /// Whether his protocol keeps the order of what he sends before it is answered: a stream does, requests
+        /// of their own do not (RFC 3428 §8).
+        in_order: bool,
     },
     /// His text was accepted: a 2xx, or an acknowledgement that covers it.
     Accepted,
@@ -67,6 +70,9 @@ pub enum Conditions {
 #[derive(Default)]
 struct Story {
     pair: String,
+    in_order: bool,
+    /// Where his first answer stands.
+    told: Option<usize>,
     sent: usize,
     accepted: usize,
     refused: usize,
@@ -102,9 +108,13 @@ impl Ledger {
         let mut stories = BTreeMap::<String, Story>::new();
         for (place, (text, seen)) in self.lines.iter().enumerate() {
             let story = stories.entry(text.clone()).or_default();
+            if matches!(seen, Seen::Accepted | Seen::Refused | Seen::Unanswered) {
+                story.told.get_or_insert(place);
+            }
             match seen {
-                Seen::Sent { pair } => {
+                Seen::Sent { pair, in_order } => {
                     story.sent = place + 1;
+                    story.in_order = *in_order;
                     story.pair.clone_from(pair);
                 }
                 Seen::Accepted => story.accepted += 1,
@@ -162,21 +172,23 @@ fn judge_story(text: &str, story: &Story, conditions: Conditions) -> Vec<Broken>
 
 /// First showings of one pair come in the order of sending; a repetition may come late (N5).
 fn judge_order(stories: &BTreeMap<String, Story>) -> Vec<Broken> {
-    let mut pairs = BTreeMap::<&str, Vec<(usize, usize, &str)>>::new();
+    let mut pairs = BTreeMap::<&str, Vec<(&Story, usize, &str)>>::new();
     for (text, story) in stories {
         if let Some((first, _)) = story.shown.first()
             && story.sent > 0
         {
-            pairs.entry(&story.pair).or_default().push((story.sent, *first, text));
+            pairs.entry(&story.pair).or_default().push((story, *first, text));
         }
     }
     let mut broken = Vec::new();
     for (pair, mut shown) in pairs {
-        shown.sort_unstable();
+        shown.sort_unstable_by_key(|(story, ..)| story.sent);
         for two in shown.windows(2) {
-            if two[0].1 > two[1].1 {
-                let how = format!("it was shown after {:?}, which was sent later ({pair})", two[1].2);
-                broken.push(Broken { promise: "N5", text: two[0].2.to_owned(), how });
+            let ((before, first, text), (after, second, other)) = (two[0], two[1]);
+            let is_ordered = before.in_order || before.told.is_some_and(|told| told < after.sent);
+            if is_ordered && first > second {
+                let how = format!("it was shown after {other:?}, which was sent later ({pair})");
+                broken.push(Broken { promise: "N5", text: text.to_owned(), how });
             }
         }
     }
@@ -188,7 +200,7 @@ mod tests {
     use super::*;
 
     fn sent() -> Seen {
-        Seen::Sent { pair: "a b".to_owned() }
+        Seen::Sent { pair: "a b".to_owned(), in_order: true }
     }
 
     fn shown(id: &str) -> Seen {

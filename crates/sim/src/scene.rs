@@ -102,14 +102,14 @@ impl Scene {
     pub fn ledger(&self) -> Ledger {
         let mut ledger = Ledger::default();
         let mut texts = BTreeMap::new();
-        for (_, said) in self.log.borrow().iter() {
-            enter(&mut ledger, &mut texts, said);
+        for (peer, said) in self.log.borrow().iter() {
+            enter(&mut ledger, &mut texts, *peer, said);
         }
         ledger
     }
 }
 
-fn enter(ledger: &mut Ledger, texts: &mut BTreeMap<String, String>, said: &peer_role::Said) {
+fn enter(ledger: &mut Ledger, texts: &mut BTreeMap<String, String>, peer: Peer, said: &peer_role::Said) {
     use peer_role::Said;
     let mut about = |id: &String, seen: Seen| {
         if let Some(text) = texts.get(id) {
@@ -119,7 +119,7 @@ fn enter(ledger: &mut Ledger, texts: &mut BTreeMap<String, String>, said: &peer_
     match said {
         Said::Sent { id, from, to, text } => {
             texts.insert(id.clone(), text.clone());
-            ledger.add(text, Seen::Sent { pair: pair(from, to) });
+            ledger.add(text, Seen::Sent { pair: pair(from, to), in_order: peer == Peer::Xmpp });
         }
         Said::Accepted { id, .. } => about(id, Seen::Accepted),
         Said::Refused { id, .. } => about(id, Seen::Refused),

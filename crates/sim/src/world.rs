@@ -234,8 +234,9 @@ impl World {
             return;
         }
         self.cut.remove(&pair);
+        // Together, so that what was sent in order arrives in order.
+        let at = self.moment + self.delay();
         for happening in self.held.remove(&pair).unwrap_or_default() {
-            let at = self.moment + self.delay();
             self.put(at, happening);
         }
     }
