@@ -19,7 +19,8 @@ use crate::wire::Wire;
 #[derive(Debug)]
 pub(super) struct Flow {
     inbound: Inbound,
-    outbound: Outbound<(u64, Element)>,
+    /// Our pings are counted as well, without a token.
+    outbound: Outbound<(Option<u64>, Element)>,
     request: Request,
     counting: Counting,
     /// How many stanzas came, and were sent, before the peers began to count.
@@ -123,7 +124,7 @@ impl Flow {
         if is_answer && self.counting == Counting::Off {
             return true;
         }
-        self.last_wanted = self.outbound.push((token, stanza));
+        self.last_wanted = self.outbound.push((Some(token), stanza));
         if !is_answer {
             self.barrier.last_message = self.last_wanted;
         }
@@ -168,7 +169,7 @@ impl Flow {
         }
         let (id, ping) = print_ping(pair, ids, wire);
         // The peer counts the ping as well; nobody waits for it.
-        self.outbound.push((0, ping));
+        self.outbound.push((None, ping));
         self.barrier.request.ping(covers, id, self.patience, now);
     }
 
@@ -183,7 +184,8 @@ impl Flow {
             return true;
         }
         let Some(covered) = self.request.ping_answered(id) else { return false };
-        self.outbound.acknowledge_through(covered, |_, (token, _)| delivered(token));
+        self.outbound
+            .acknowledge_through(covered, |_, (token, _)| token.into_iter().for_each(&mut delivered));
         true
     }
 
@@ -246,8 +248,9 @@ impl Flow {
             (StreamManagement::Answer { h }, Counting::On) => {
                 let h = h.wrapping_add(low_half(self.outbound_uncounted));
                 let barrier = &mut self.barrier;
-                let counted = |n, (token, stanza): (u64, Element)| {
-                    if token == 0 || barrier.is_mute || n <= barrier.ponged || is_answer(&stanza) {
+                let counted = |n, (token, stanza): (Option<u64>, Element)| {
+                    let Some(token) = token else { return };
+                    if barrier.is_mute || n <= barrier.ponged || is_answer(&stanza) {
                         delivered(token);
                     } else {
                         barrier.counted.push_back((n, token, now + GRACE));
@@ -255,7 +258,7 @@ impl Flow {
                 };
                 match self.outbound.acknowledge(h, counted) {
                     Ok(()) => {
-                        self.request.answered_up_to(self.outbound.acknowledged());
+                        self.request.answered_up_to(self.outbound.acknowledged(), now);
                         Managed::Done
                     }
                     Err(error) => Managed::TooHigh(error),
@@ -321,7 +324,8 @@ impl Flow {
 
     /// Returns what is sent and not acknowledged, in order.
     pub(super) fn take_waiting(&mut self) -> Vec<(u64, Element)> {
-        self.outbound.take_waiting()
+        let waiting = self.outbound.take_waiting().into_iter();
+        waiting.filter_map(|(token, stanza)| Some((token?, stanza))).collect()
     }
 
     /// Returns when patience with the peer's acknowledgement ends.
