@@ -9,14 +9,15 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use clock_types::{Moment, Now};
 use net::throwaway::{Authority, Wish};
 use net::tls::TlsSpec;
 use net::{
-    Bound, Clock, Controls, DnsSettings, Driver, Effect, Forgetful, ListenerKind, ListenerSpec, Resolver,
-    Role, Settings, TlsRegistry, World, runtime,
+    Bound, Clock, Controls, DnsSettings, Driver, Effect, Ended, Forgetful, ListenerKind, ListenerSpec,
+    Resolver, Role, Settings, TlsRegistry, World, runtime,
 };
 use net_types::{
     Bytes, ConnectionId, Event, Identity, ListenerId, Order, Remote, TlsClient, TlsServer, Trust,
@@ -63,7 +64,7 @@ fn measure(tls: bool, connections: u64, in_flight: usize) {
         echoed: Arc::default(),
     };
     let client = start("echo-client", client, Vec::new(), registry);
-    client.command_blocking(()).unwrap();
+    client.0.command_blocking(()).unwrap();
 
     std::thread::sleep(Duration::from_millis(500));
     let (began, before) =
@@ -80,13 +81,15 @@ fn measure(tls: bool, connections: u64, in_flight: usize) {
         messages / (after.0 - before.0).as_secs_f64(),
         messages / (after.1 - before.1).as_secs_f64(),
     );
-    for controls in [client, server] {
+    for (controls, thread) in [client, server] {
         controls.stop(Duration::ZERO);
-        runtime::block_on(controls.gone()).unwrap();
+        thread.join().unwrap();
     }
 }
 
-fn start(name: &'static str, role: Echo, listeners: Vec<Bound>, tls: Arc<TlsRegistry>) -> Controls<()> {
+type Running = (Controls<()>, JoinHandle<Ended>);
+
+fn start(name: &'static str, role: Echo, listeners: Vec<Bound>, tls: Arc<TlsRegistry>) -> Running {
     let settings = DnsSettings { servers: vec!["127.0.0.1:9".parse().unwrap()], ..DnsSettings::default() };
     let world = World {
         clock: Clock::start(),
@@ -101,8 +104,7 @@ fn start(name: &'static str, role: Echo, listeners: Vec<Bound>, tls: Arc<TlsRegi
         incidents: Arc::new(|incident| eprintln!("{incident:?}")),
     };
     let (driver, controls) = Driver::new(role, world);
-    runtime::on_thread(name, move || driver.run()).unwrap();
-    controls
+    (controls, runtime::on_thread(name, move || driver.run()).unwrap())
 }
 
 /// Returns the processor time of the thread of this name, user and system.
