@@ -8,7 +8,7 @@ use clock_types::{Moment, Now};
 use gateway_role::{Gateway, NotStored, Output as GatewayOutput, Ticket};
 use net_types::Event;
 use peer_role::{Output as PeerOutput, Said, SipUserAgent, XmppServer};
-use proxy_role::{Output as ProxyOutput, Proxy};
+use proxy_role::{Notice as ProxyNotice, Output as ProxyOutput, Proxy};
 
 use crate::machine::{Effect, Machine};
 
@@ -75,6 +75,7 @@ impl Machine for Proxy {
     fn poll_output(&mut self) -> Option<Effect> {
         Some(match Self::poll_output(self)? {
             ProxyOutput::Order(order) => Effect::Order(order),
+            ProxyOutput::Notice(ProxyNotice::Stopped) => Effect::Stopped,
             ProxyOutput::Notice(notice) => Effect::Said(notice.to_string()),
         })
     }

@@ -129,7 +129,7 @@ fn enter(ledger: &mut Ledger, texts: &mut BTreeMap<String, String>, peer: Peer, 
             Some((_, quoted)) => ledger.add(quoted, Seen::Refused),
             None => ledger.add(text, Seen::Shown { pair: pair(from, to), id: id.clone() }),
         },
-        Said::Receipt { .. } | Said::Note(_) => {}
+        Said::Receipt { .. } | Said::Note(_) | Said::Stanza(_) | Said::Message(_) => {}
     }
 }
 

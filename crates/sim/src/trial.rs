@@ -17,6 +17,9 @@ const BUSY: Duration = Duration::from_secs(30);
 /// How long everything has to come to its end after that.
 const CALM: Duration = Duration::from_secs(1500);
 
+/// How long a planned stop may take.
+const STOP_WITHIN: Duration = Duration::from_secs(30);
+
 /// What came of a run.
 #[derive(Debug)]
 pub struct Verdict {
@@ -37,6 +40,7 @@ pub struct Verdict {
 enum Fault {
     Crash { node: Player, back_after: Duration },
     CrashAfter { node: Player, effects: u64 },
+    Stop { node: Player, back_after: Duration },
     Cut { one: Player, other: Player, mended_after: Duration },
     Reset { one: Player, other: Player },
     DiskFull { until: Duration },
@@ -109,7 +113,8 @@ fn draw_fault(chance: &mut Chance) -> Fault {
         [(Player::Proxy, Player::Gateway), (Player::Proxy, Player::Xmpp), (Player::Gateway, Player::Sip)];
     let while_long = chance.between(Duration::from_millis(50), Duration::from_secs(20));
     let (one, other) = wires[draw(chance, 3)];
-    match draw(chance, 8) {
+    match draw(chance, 9) {
+        8 => Fault::Stop { node: ours[draw(chance, 2)], back_after: while_long / 4 },
         0 | 1 => Fault::Crash { node: ours[draw(chance, 2)], back_after: while_long / 4 },
         2 | 3 => Fault::CrashAfter { node: ours[draw(chance, 2)], effects: chance.below(60) },
         4 => Fault::Cut { one, other, mended_after: while_long },
@@ -168,6 +173,12 @@ fn fail(scene: &mut Scene, fault: Fault) {
             for second in 1..=60 {
                 scene.world.after(Duration::from_secs(second), move |world| world.start(node));
             }
+        }
+        Fault::Stop { node, back_after } => {
+            let node = world_of(node);
+            scene.world.stop(node);
+            // It must have ended by then (the time that a service manager gives it); started again it serves on.
+            scene.world.after(STOP_WITHIN + back_after, move |world| world.start_again(node));
         }
         Fault::Cut { one, other, mended_after } => {
             let (one, other) = (world_of(one), world_of(other));

@@ -77,6 +77,8 @@ pub(crate) struct Node {
     pub(crate) disk: Disk,
     pub(crate) accepted: u64,
     pub(crate) wake_at: Option<Moment>,
+    /// Which life was asked to stop.
+    pub(crate) stopping: Option<u64>,
     /// Crash after so many effects.
     pub(crate) crash_after: Option<u64>,
 }
@@ -162,6 +164,7 @@ impl World {
             disk: Disk::default(),
             accepted: 0,
             wake_at: None,
+            stopping: None,
             crash_after: None,
         });
         NodeId(self.nodes.len() - 1)
@@ -185,10 +188,22 @@ impl World {
     pub fn stop(&mut self, node: NodeId) {
         let now = self.now();
         self.note(node, "is asked to stop");
-        if let Some(machine) = &mut self.nodes[node.0].machine {
+        let one = &mut self.nodes[node.0];
+        one.stopping = Some(one.life);
+        if let Some(machine) = &mut one.machine {
             machine.handle_stop(now);
             self.drain(node);
         }
+    }
+
+    /// Starts a node that was asked to stop, or that crashed in the meantime.
+    ///
+    /// # Panics
+    /// If it is still stopping.
+    pub fn start_again(&mut self, node: NodeId) {
+        let one = &self.nodes[node.0];
+        assert!(one.machine.is_none() || one.stopping != Some(one.life), "{} does not stop", one.name);
+        self.start(node);
     }
 
     /// Kills a node: its memory is gone, its connections break, its disk keeps what was committed and
