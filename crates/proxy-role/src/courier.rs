@@ -79,7 +79,8 @@ impl Letter {
     /// Tells whether nobody can be told that it was not delivered: it is itself the error that tells somebody
     /// (RFC 6120 §8.3.1). It waits for its partner however long that takes.
     fn is_last_word(&self) -> bool {
-        matches!(self.origin, Origin::Gateway(..)) && self.stanza.attr("type") == Some("error")
+        matches!(self.origin, Origin::Gateway(..) | Origin::Answer(Some(_)))
+            && self.stanza.attr("type") == Some("error")
     }
 
     fn is_overdue(&self, now: Moment) -> bool {
@@ -383,7 +384,8 @@ impl Courier {
     /// already is reported.
     fn requeue(&mut self, unacknowledged: Vec<(u64, Element)>, world: &mut World, now: Now) {
         let deadline = now.moment + world.settings.limits.report;
-        for (token, stanza) in unacknowledged.into_iter().rev() {
+        let mut again = Vec::new();
+        for (token, stanza) in unacknowledged {
             let Some(Sent { origin, weight, was_sent }) = self.sent.remove(&token) else { continue };
             if was_sent {
                 self.queue_bytes = self.queue_bytes.saturating_sub(weight);
@@ -391,8 +393,11 @@ impl Courier {
                 let bounce = Bounce::new(StanzaCondition::RemoteServerTimeout, text);
                 world.effects.push_back(Effect::Undeliverable { origin, stanza, bounce });
             } else {
-                self.queue.push_front(Letter { stanza, origin, deadline, weight, was_sent: true });
+                again.push(Letter { stanza, origin, deadline, weight, was_sent: true });
             }
+        }
+        for letter in again.into_iter().rev() {
+            self.queue.push_front(letter);
         }
     }
 

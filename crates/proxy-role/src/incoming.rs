@@ -247,7 +247,9 @@ impl Proxy {
                     let source = Source::Incoming(connection, received.n);
                     self.relay_inward(source, *received, now);
                 }
-                AcceptorOutput::Answer(answer) => self.world.effects.push_back(Effect::ToPartner(answer)),
+                AcceptorOutput::Answer(answer) => {
+                    self.world.effects.push_back(Effect::ToPartner(answer, None))
+                }
                 AcceptorOutput::Delivered(token) => self.delivered_via(connection, token),
                 AcceptorOutput::Close => self.world.close(connection),
                 AcceptorOutput::Ended(failure) => return self.incoming_ended(connection, failure, now),
@@ -381,8 +383,9 @@ impl Proxy {
             return;
         }
         let (_, at_work, _) = incoming.acceptor.counts();
-        let must_wait = incoming.paused_until.is_some_and(|until| until > now.moment);
-        if !must_wait && !holds_too_much && at_work * 2 < at_work_max {
+        let must_wait = incoming.paused_until.filter(|until| *until > now.moment);
+        self.world.timers.set(Timer::Allowance(connection), must_wait);
+        if must_wait.is_none() && !holds_too_much && at_work * 2 < at_work_max {
             incoming.is_paused = false;
             incoming.paused_until = None;
             self.world.order(Order::Resume { connection });

@@ -185,7 +185,7 @@ impl Proxy {
                     self.bounce_to_gateway(origin, &stanza, &bounce, now);
                 }
                 Effect::FromPartner(source, received) => self.relay_inward(source, *received, now),
-                Effect::ToPartner(answer) => self.answer_partner(*answer, now),
+                Effect::ToPartner(answer, source) => self.answer_partner(*answer, source, now),
                 Effect::Verdict(question, verdict) => self.handle_verdict(&question, verdict, now),
                 Effect::SendVia(connection, token, stanza) => self.send_via(connection, token, stanza, now),
             }

@@ -96,6 +96,10 @@ impl Proxy {
     }
 
     fn refuse_held(&mut self, source: Option<Source>, stanza: &Element, now: Now) {
+        if self.world.is_stopping {
+            // It stays unacknowledged, so that the partner keeps it for whoever serves next.
+            return;
+        }
         let text = "the gateway to the recipient is not reachable for the moment";
         let error = StanzaError::new(StanzaCondition::RecipientUnavailable).with_text(text);
         self.bounce_to_partner(source, stanza, &error, now);
@@ -112,9 +116,9 @@ impl Proxy {
                 let (direction, condition) = (Direction::Inward, error.condition);
                 self.world.notice(Notice::Bounced { pair, direction, condition, reason });
             }
-            self.world.effects.push_back(Effect::ToPartner(Box::new(reply)));
-        }
-        if let Some(source) = source {
+            // The sender's server may forget the stanza only when it has the error.
+            self.world.effects.push_back(Effect::ToPartner(Box::new(reply), source));
+        } else if let Some(source) = source {
             self.settle_source(source, now);
         }
     }
@@ -122,7 +126,7 @@ impl Proxy {
     /// Answers what a partner asks of a domain rather than of a person.
     fn answer_for_domain(&mut self, source: Source, from: &Jid, to: &Jid, stanza: &Element, now: Now) {
         match answers::answer(stanza, &self.world.settings) {
-            Answer::Reply(reply) => self.world.effects.push_back(Effect::ToPartner(Box::new(reply))),
+            Answer::Reply(reply) => self.world.effects.push_back(Effect::ToPartner(Box::new(reply), None)),
             Answer::Nothing => {
                 let pair = Pair { local: to.domain().clone(), remote: from.domain().clone() };
                 self.handle_pong(&pair, stanza.attr("id").unwrap_or_default(), now);
@@ -159,10 +163,12 @@ impl Proxy {
     }
 
     /// Sends an answer of our own to a partner.
-    pub(crate) fn answer_partner(&mut self, stanza: Element, now: Now) {
+    pub(crate) fn answer_partner(&mut self, stanza: Element, source: Option<Source>, now: Now) {
         if let Some(pair) = pair_of(&stanza) {
             let courier = self.courier_for(pair, Purpose::Speak, now);
-            self.with_courier(courier, |courier, world| courier.push(stanza, Origin::Ourselves, world, now));
+            self.with_courier(courier, |courier, world| {
+                courier.push(stanza, Origin::Answer(source), world, now)
+            });
         }
     }
 
@@ -204,7 +210,8 @@ impl Proxy {
     pub(crate) fn settle_origin(&mut self, origin: Origin, now: Now) {
         match origin {
             Origin::Gateway(gateway, n) => self.links.settle(gateway, n, now),
-            Origin::Ourselves => {}
+            Origin::Answer(Some(source)) => self.settle_source(source, now),
+            Origin::Answer(None) => {}
         }
     }
 

@@ -53,8 +53,8 @@ pub(crate) enum Owner {
 pub(crate) enum Origin {
     /// A gateway waits for it to be settled.
     Gateway(Gateway, ReceivedId),
-    /// We made it ourselves; nobody waits.
-    Ourselves,
+    /// We made it ourselves; the partner's stanza that it refuses is settled by it.
+    Answer(Option<Source>),
 }
 
 /// Where a stanza of a partner came from: it is settled there.
@@ -76,7 +76,7 @@ pub(crate) enum Effect {
     /// A partner sent a stanza on a stream that we opened.
     FromPartner(Source, Box<Received>),
     /// We answer a partner ourselves.
-    ToPartner(Box<Element>),
+    ToPartner(Box<Element>, Option<Source>),
     /// How a question of dialback ended.
     Verdict(Question, Verdict),
     /// A stanza goes out on a stream that the partner opened and that is used both ways.

@@ -111,7 +111,7 @@ impl Courier {
                     let source = Source::Outgoing(self.id, connection, received.n);
                     world.effects.push_back(Effect::FromPartner(source, received));
                 }
-                Output::Answer(answer) => world.effects.push_back(Effect::ToPartner(answer)),
+                Output::Answer(answer) => world.effects.push_back(Effect::ToPartner(answer, None)),
                 Output::Close => world.close(connection),
                 Output::Ended(failure) => return self.ended(failure, world, now),
             }
