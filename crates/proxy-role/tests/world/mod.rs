@@ -1,7 +1,7 @@
 //! Proxies, gateways, and a network of addresses between them, in memory and in virtual time.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +29,8 @@ pub struct Site {
     /// Whether the gateway settles at once what it receives.
     pub is_diligent: bool,
     pub paused: BTreeSet<ConnectionId>,
+    /// Where its proxy listens.
+    pub addresses: Vec<IpAddr>,
     link: Option<ConnectionId>,
     is_link_cut: bool,
 }
@@ -295,7 +297,7 @@ impl World {
     fn connect(&mut self, site: usize, connection: ConnectionId, to: Remote) {
         let Remote::Address(address) = to else { panic!("a proxy dials addresses") };
         self.dialled.push(address);
-        let other = self.sites.iter().position(|other| self.address_of(&other.domain) == Some(address.ip()));
+        let other = self.sites.iter().position(|other| other.addresses.contains(&address.ip()));
         match other {
             Some(other) if self.blackholes.contains(&other) => {}
             Some(other) if address.port() == 5269 => {
@@ -317,13 +319,6 @@ impl World {
                 self.events.push_back((site, event));
             }
         }
-    }
-
-    fn address_of(&self, name: &str) -> Option<std::net::IpAddr> {
-        self.zone.get(name)?.iter().find_map(|record| match record {
-            Record::Address(address) => Some(*address),
-            _ => None,
-        })
     }
 
     fn other_end(&self, site: usize, connection: ConnectionId) -> Option<(usize, ConnectionId)> {
@@ -395,6 +390,7 @@ impl Site {
             settled: Vec::new(),
             is_diligent: true,
             paused: BTreeSet::new(),
+            addresses: vec![format!("8.8.8.{}", place + 1).parse().unwrap()],
             link: None,
             is_link_cut: false,
         }

@@ -72,9 +72,6 @@ impl Acceptor {
         self.peer.authenticated = Some(remote.clone());
         self.peer.is_external_offered = false;
         self.phase = Phase::Greeting;
-        if let Some(local) = self.peer.local.clone() {
-            self.outputs.push_back(Output::Proved(Pair { local, remote }, Proof::Certificate));
-        }
     }
 
     fn fail_sasl(&mut self, condition: SaslCondition, text: &str) {

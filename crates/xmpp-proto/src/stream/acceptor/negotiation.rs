@@ -8,9 +8,10 @@ use xmpp_types::ns;
 use xmpp_types::stream::{StreamCondition, StreamError, StreamHeader, StreamVersion};
 
 use super::{Acceptor, Output, Phase};
+use crate::dialback::Pair;
 use crate::failure::Stage;
 use crate::identity;
-use crate::stream::{Methods, Policy};
+use crate::stream::{Methods, Policy, Proof};
 
 impl Acceptor {
     /// Answers the peer's header with ours (RFC 6120 §4.7) and says what may follow.
@@ -100,6 +101,7 @@ impl Acceptor {
         if !self.proved.is_empty() {
             features.sm = self.settings.stream_management;
             self.phase = Phase::Proved;
+            self.tell_authenticated();
         } else if is_secure {
             let unproved = self.offer_external(methods, now);
             self.peer.is_external_offered = unproved.is_none();
@@ -124,6 +126,13 @@ impl Acceptor {
             self.phase = Phase::Unproved;
         }
         self.wire.print(&features.to_element());
+    }
+
+    /// Tells what SASL has proved, once the new stream is open on which it counts.
+    fn tell_authenticated(&mut self) {
+        if let (Some(local), Some(remote)) = (self.peer.local.clone(), self.peer.authenticated.clone()) {
+            self.outputs.push_back(Output::Proved(Pair { local, remote }, Proof::Certificate));
+        }
     }
 
     /// Returns why EXTERNAL cannot be offered, `None` if it can: only when it is known to succeed
