@@ -60,7 +60,7 @@ impl Proxy {
         let secret = secret(&settings, &mut ids);
         let links = Links::new(link_settings(&settings.link, &settings), ids.fork());
         Self {
-            rules: Arc::new(ProxyRules(settings.clone())),
+            rules: Arc::new(ProxyRules::new(settings.clone())),
             world: World::new(settings.clone(), stream_settings(&settings.limits), secret, ids),
             admission: Admission::default(),
             incoming: BTreeMap::new(),

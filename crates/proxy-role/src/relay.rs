@@ -196,11 +196,11 @@ impl Proxy {
             address(stanza::from(stanza)).ok_or_else(|| malformed("the sender's address is malformed"))?;
         let to =
             address(stanza::to(stanza)).ok_or_else(|| malformed("the recipient's address is malformed"))?;
-        if self.world.settings.identity_of(from.domain()).is_none() {
+        if !self.rules.serves(from.domain()) {
             let text = format!("{} is not served by this proxy", from.domain());
             return Err(Bounce::new(StanzaCondition::NotAllowed, text));
         }
-        if self.world.settings.partner(to.domain()).is_none() {
+        if self.rules.policy(to.domain()).is_none() {
             let text = format!("policy: {} is not a partner of this server", to.domain());
             return Err(Bounce::new(StanzaCondition::RemoteServerNotFound, text));
         }

@@ -20,7 +20,7 @@ impl Proxy {
         if !keeps_secret {
             self.world.secret = secret(&settings, &mut self.world.ids);
         }
-        self.rules = Arc::new(ProxyRules(settings.clone()));
+        self.rules = Arc::new(ProxyRules::new(settings.clone()));
         self.world.stream_settings = Arc::new(stream_settings(&settings.limits));
         self.world.settings = settings;
         self.close_disallowed(now);

@@ -1,5 +1,6 @@
 //! The settings as the streams' machines see them.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use xmpp_proto::stream::{Policy, Rules, StreamSettings};
@@ -8,18 +9,43 @@ use xmpp_types::xml;
 
 use crate::settings::{Limits, Partner, Settings};
 
-/// Answers the machines' questions from the settings.
+/// Answers the machines' questions from the settings. They come with every stanza, so that what is named
+/// in the settings is found without a search.
 #[derive(Debug)]
-pub(crate) struct ProxyRules(pub(crate) Arc<Settings>);
+pub(crate) struct ProxyRules {
+    settings: Arc<Settings>,
+    served: BTreeSet<DomainName>,
+    named: BTreeMap<DomainName, Option<Policy>>,
+}
+
+impl ProxyRules {
+    pub(crate) fn new(settings: Arc<Settings>) -> Self {
+        let served = settings.served.iter().map(|served| served.domain.clone()).collect();
+        let named = settings
+            .partners
+            .iter()
+            .flat_map(Partner::domains)
+            .map(|domain| (domain.clone(), policy_for(&settings, domain)))
+            .collect();
+        Self { settings, served, named }
+    }
+}
 
 impl Rules for ProxyRules {
     fn serves(&self, domain: &DomainName) -> bool {
-        self.0.identity_of(domain).is_some()
+        self.served.contains(domain)
     }
 
     fn policy(&self, remote: &DomainName) -> Option<Policy> {
-        self.0.partner(remote).map(|partner| policy(partner, &self.0.limits))
+        match self.named.get(remote) {
+            Some(policy) => *policy,
+            None => policy_for(&self.settings, remote),
+        }
     }
+}
+
+fn policy_for(settings: &Settings, remote: &DomainName) -> Option<Policy> {
+    settings.partner(remote).map(|partner| policy(partner, &settings.limits))
 }
 
 fn policy(partner: &Partner, limits: &Limits) -> Policy {

@@ -245,25 +245,7 @@ impl Flow {
                 self.is_owed = self.inbound.at_work() > 0;
                 Managed::Done
             }
-            (StreamManagement::Answer { h }, Counting::On) => {
-                let h = h.wrapping_add(low_half(self.outbound_uncounted));
-                let barrier = &mut self.barrier;
-                let counted = |n, (token, stanza): (Option<u64>, Element)| {
-                    let Some(token) = token else { return };
-                    if barrier.is_mute || n <= barrier.ponged || is_answer(&stanza) {
-                        delivered(token);
-                    } else {
-                        barrier.counted.push_back((n, token, now + GRACE));
-                    }
-                };
-                match self.outbound.acknowledge(h, counted) {
-                    Ok(()) => {
-                        self.request.answered_up_to(self.outbound.acknowledged(), now);
-                        Managed::Done
-                    }
-                    Err(error) => Managed::TooHigh(error),
-                }
-            }
+            (StreamManagement::Answer { h }, Counting::On) => self.handle_count(*h, now, &mut delivered),
             // Acknowledgements of a peer that does not count say nothing.
             (
                 StreamManagement::Answer { .. } | StreamManagement::Request,
@@ -285,6 +267,27 @@ impl Flow {
             | (StreamManagement::Resumed { .. }, Counting::Off | Counting::Asked | Counting::On) => {
                 Managed::Unexpected
             }
+        }
+    }
+
+    /// Takes the peer's count: what no error can follow any more is delivered, the rest waits for a ping.
+    fn handle_count(&mut self, h: u32, now: Moment, delivered: &mut impl FnMut(u64)) -> Managed {
+        let h = h.wrapping_add(low_half(self.outbound_uncounted));
+        let barrier = &mut self.barrier;
+        let counted = |n, (token, stanza): (Option<u64>, Element)| {
+            let Some(token) = token else { return };
+            if barrier.is_mute || n <= barrier.ponged || is_answer(&stanza) {
+                delivered(token);
+            } else {
+                barrier.counted.push_back((n, token, now + GRACE));
+            }
+        };
+        match self.outbound.acknowledge(h, counted) {
+            Ok(()) => {
+                self.request.answered_up_to(self.outbound.acknowledged(), now);
+                Managed::Done
+            }
+            Err(error) => Managed::TooHigh(error),
         }
     }
 
