@@ -79,10 +79,45 @@ pub fn play(seed: u64) -> Verdict {
     }
     type_and_fail(&mut scene, &mut chance, &faults);
     scene.world.run(CALM);
-    let ledger = scene.ledger();
     // Rain alone must not show anything twice; it only makes answers late.
     let hard = faults.iter().filter(|(_, fault)| !matches!(fault, Fault::Rain { .. })).count();
     let judged = if faults.is_empty() { Conditions::Fair } else { Conditions::Faulty { faults: hard } };
+    judge(&scene, seed, conditions, judged)
+}
+
+/// Plays a short run in which a role crashes after so many outputs; `None` when it ended before that.
+#[must_use]
+pub fn play_crash(of_gateway: bool, outputs: u64, options: Options) -> Option<Verdict> {
+    let mut scene = Scene::new(outputs, options);
+    let player = if of_gateway { Player::Gateway } else { Player::Proxy };
+    fail(&mut scene, Fault::CrashAfter { node: player, effects: outputs });
+    let lines = [
+        ("bob@s.example", "ann@x.example"),
+        ("bob@s.example", "nobody@x.example"),
+        ("ann@x.example/desk", "bob@s.example"),
+        ("ann@x.example/desk", "carol@s.example"),
+        ("ann@x.example/desk", "dave@s.example"),
+    ];
+    for (number, (from, to)) in lines.into_iter().enumerate() {
+        let text = format!("t{number}");
+        if to.ends_with("x.example") {
+            scene.sip_says(from, to, &text);
+        } else {
+            scene.xmpp_says(from, to, &text);
+        }
+        scene.world.run(Duration::from_millis(700));
+    }
+    scene.world.run(CALM);
+    if !scene.world.history.iter().any(|(_, _, what)| what == "crashes") {
+        return None;
+    }
+    let role = if of_gateway { "gateway" } else { "proxy" };
+    let conditions = format!("{options:?}, the {role} crashes after {outputs} outputs");
+    Some(judge(&scene, outputs, conditions, Conditions::Faulty { faults: 1 }))
+}
+
+fn judge(scene: &Scene, seed: u64, conditions: String, judged: Conditions) -> Verdict {
+    let ledger = scene.ledger();
     let mut history = String::new();
     for (moment, who, what) in &scene.world.history {
         let _ = writeln!(history, "{:>12.6} {who:>9}  {what}", moment.since_origin().as_secs_f64());

@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
-use sim::trial::play;
+use peer_role::{Acks, Proves};
+use sim::scene::Options;
+use sim::trial::{play, play_crash};
+use sip_proto::endpoint::Transport;
 
 /// How many runs when the environment says nothing.
 const FEW: u64 = 50;
@@ -27,4 +30,28 @@ fn every_run_keeps_the_promise() {
     assert!(complaints.is_empty(), "promises were broken; replay with:\n{complaints}");
     // A world in which nothing crosses keeps every promise.
     assert!(shown * 2 > sent, "only {shown} of {sent} texts were shown");
+}
+
+#[test]
+fn a_crash_after_any_output_keeps_the_promise() {
+    let counted = Options { acks: Acks::Counted, ..Options::default() };
+    let pinged =
+        Options { transport: Transport::Tls, acks: Acks::Pinged, both_ways: false, proves: Proves::Either };
+    let (mut complaints, mut crashes) = (String::new(), 0);
+
+    for options in [counted, pinged] {
+        for of_gateway in [true, false] {
+            // As long as the role lives to be crashed that late.
+            for outputs in 0..400 {
+                let Some(verdict) = play_crash(of_gateway, outputs, options) else { break };
+                crashes += 1;
+                for broken in verdict.broken {
+                    let _ = writeln!(complaints, "{}: {broken}", verdict.conditions);
+                }
+            }
+        }
+    }
+
+    assert!(complaints.is_empty(), "promises were broken:\n{complaints}");
+    assert!(crashes > 100, "only {crashes} crashes were tried");
 }
