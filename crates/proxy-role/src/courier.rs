@@ -46,6 +46,8 @@ pub(crate) struct Courier {
     /// What was sent and waits for its acknowledgement, by token.
     sent: BTreeMap<u64, Sent>,
     questions: Vec<(Question, String)>,
+    /// The partner closed when it had refused our certificate: dialback is tried from the start.
+    avoids_external: bool,
     /// Attempts that failed one after another.
     failed: u32,
     last_failure: Option<(Failure, Moment)>,
@@ -107,6 +109,7 @@ impl Courier {
             queue_bytes: 0,
             sent: BTreeMap::new(),
             questions: Vec::new(),
+            avoids_external: false,
             failed: 0,
             last_failure: None,
         }

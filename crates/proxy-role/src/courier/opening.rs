@@ -26,9 +26,11 @@ impl Courier {
             return self.attempt_failed(failure, world, now);
         };
         let limits = &world.settings.limits;
+        let mut methods = partner.methods();
+        methods.external &= !(self.avoids_external && methods.dialback_over_tls);
         let approach = Approach {
             pair: self.pair.clone(),
-            methods: partner.methods(),
+            methods,
             purpose: self.purpose,
             establishment: limits.establishment,
             inactivity: limits.inactivity,
@@ -146,6 +148,13 @@ impl Courier {
                 world.owners.remove(&connection);
                 match failure {
                     None => self.advance(world, now),
+                    Some(failure) if failure.stage == Stage::Auth && self.has_dialback_left(world) => {
+                        self.avoids_external = true;
+                        let (pair, direction) = (self.pair.clone(), Direction::Outward);
+                        let retry = Some(std::time::Duration::ZERO);
+                        world.notice(Notice::AttemptFailed { pair, direction, failure, retry });
+                        self.advance(world, now);
+                    }
                     Some(failure) if may_try_others(&failure, &dialling) => {
                         self.try_others(dialling, failure, world, now);
                     }
@@ -154,6 +163,12 @@ impl Courier {
             }
             state => self.state = state,
         }
+    }
+
+    /// Tells whether dialback may still be tried where our certificate was refused.
+    fn has_dialback_left(&self, world: &World) -> bool {
+        let partner = world.settings.partner(&self.pair.remote);
+        !self.avoids_external && partner.is_some_and(|partner| partner.methods().dialback_over_tls)
     }
 }
 

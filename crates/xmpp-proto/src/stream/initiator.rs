@@ -261,7 +261,10 @@ impl Initiator {
             }
             Phase::Securing => Some(Failure::new(Stage::Tls, words)),
             Phase::Authenticating => Some(Failure::new(Stage::Auth, words)),
-            Phase::DialingBack => Some(Failure::new(Stage::Dialback, words)),
+            // Closing after it refused our certificate, it never looked at our key.
+            Phase::DialingBack => {
+                Some(self.refusal.take().unwrap_or_else(|| Failure::new(Stage::Dialback, words)))
+            }
             Phase::Ended => return,
         };
         self.over(failure);
@@ -415,7 +418,8 @@ impl Initiator {
             | Phase::Ended => false,
         };
         let (stage, _) = self.whereabouts();
-        let failure = Failure::new(stage, "the partner closed the stream");
+        let refusal = self.refusal.take().filter(|_| self.phase == Phase::DialingBack);
+        let failure = refusal.unwrap_or_else(|| Failure::new(stage, "the partner closed the stream"));
         self.hang_up((!wanted).then_some(failure));
     }
 

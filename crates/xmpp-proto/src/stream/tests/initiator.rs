@@ -97,6 +97,16 @@ fn a_refusal_of_our_certificate_leads_to_dialback_where_it_is_allowed() {
 }
 
 #[test]
+fn a_server_that_closes_after_refusing_our_certificate_has_refused_our_certificate() {
+    let refusal = "<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><not-authorized/></failure>";
+    let mut initiator = inside_tls(ALL);
+    hear(&mut initiator, &format!("{HEADER}{EXTERNAL_OFFER}"));
+    hear(&mut initiator, refusal);
+
+    fails(initiator, "</stream:stream>", Stage::Auth, "refused our certificate");
+}
+
+#[test]
 fn a_server_that_does_not_offer_external_does_not_take_our_certificate() {
     fails(inside_tls(EXTERNAL), &format!("{HEADER}{NONE}"), Stage::Auth, "does not offer EXTERNAL");
 }
