@@ -44,27 +44,27 @@ pub fn parse_datagram(datagram: &Bytes, limits: &Limits) -> Result<Message, Malf
     while datagram[start..].starts_with(b"\r\n") {
         start += 2;
     }
-    let block = datagram.slice(start..);
+    let block = if start == 0 { datagram.clone() } else { datagram.slice(start..) };
     let mut scan = Scan::default();
     let end = match scan.advance(&block, limits) {
         Ok(Some(end)) => end,
         Ok(None) => return Err(scan.read(&block).malformed(Problem::new("the headers do not end"))),
         Err(problem) => return Err(scan.read(&block).malformed(problem)),
     };
-    let head = scan.read(&block.slice(..end));
-    let rest = block.slice(end..);
+    let head = scan.read(&block);
+    let rest = block.len() - end;
     let length = match head.content_length() {
         ContentLength::Is(length) => length,
-        ContentLength::Missing => rest.len(),
+        ContentLength::Missing => rest,
         ContentLength::Broken => return head.with_body(Bytes::new()),
     };
     if length > limits.body_bytes {
         return Err(head.malformed(BODY_TOO_LONG));
     }
-    if length > rest.len() {
+    if length > rest {
         return Err(head.malformed(Problem::with(HeaderName::ContentLength, "the body is shorter")));
     }
-    head.with_body(rest.slice(..length))
+    head.with_body(block.slice(end..end + length))
 }
 
 /// One thing read from a stream.

@@ -87,7 +87,15 @@ pub(crate) fn all(octets: &[u8], class: u8) -> bool {
 }
 
 /// Returns whether all of `octets` are of `class` or part of a well-formed `%HH`.
+#[inline]
 pub(crate) fn all_or_escaped(octets: &[u8], class: u8) -> bool {
+    match octets.iter().position(|octet| !is(*octet, class) || *octet == b'%') {
+        None => true,
+        Some(at) => escaped_from(&octets[at..], class),
+    }
+}
+
+fn escaped_from(octets: &[u8], class: u8) -> bool {
     let mut rest = octets;
     while let Some((first, after)) = rest.split_first() {
         if is(*first, class) && *first != b'%' {
@@ -103,6 +111,19 @@ pub(crate) fn all_or_escaped(octets: &[u8], class: u8) -> bool {
         }
     }
     true
+}
+
+/// Returns where `octet` is first. For parts of a few octets, where a search of many at once does not pay.
+#[inline]
+pub(crate) fn find(octets: &[u8], octet: u8) -> Option<usize> {
+    octets.iter().position(|one| *one == octet)
+}
+
+/// Returns where the octets of `class` that begin at `start` end.
+#[inline]
+pub(crate) fn run(octets: &[u8], start: usize, class: u8) -> usize {
+    let rest = octets.get(start..).unwrap_or_default();
+    start + rest.iter().position(|octet| !is(*octet, class)).unwrap_or(rest.len())
 }
 
 /// Returns whether `octets` are a `token`.

@@ -5,8 +5,34 @@ use crate::octets::{self, PARAM, TOKEN, VALUE};
 use crate::text::{HeaderText, Text, Token};
 
 /// Parameters `;name=value;flag` as they stood, kept in order and with unknown ones (RFC 3261 §7.3.1).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Params(Text);
+#[derive(Clone, Debug, Default)]
+pub struct Params {
+    text: Text,
+    /// Where the value of the parameter is that everybody asks for.
+    key: Option<Key>,
+}
+
+/// The parameter that a transaction or a dialog is told by: found once, while reading.
+#[derive(Clone, Copy, Debug)]
+struct Key {
+    name: &'static str,
+    start: u32,
+    end: u32,
+}
+
+impl PartialEq for Params {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Params {}
+
+impl std::hash::Hash for Params {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.text.hash(state);
+    }
+}
 
 /// One parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +47,7 @@ impl Params {
     /// Returns whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.text.is_empty()
     }
 
     /// Returns whether a parameter of this name is there, with or without a value.
@@ -33,7 +59,14 @@ impl Params {
     /// Returns the value of the first parameter of this name as written; `None` also if it has no value.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.iter().find(|param| param.name.eq_ignore_ascii_case(name)).and_then(|param| param.value)
+        match self.key {
+            Some(key) if key.name == name => {
+                self.text.as_bytes().get(key.start as usize..key.end as usize).and_then(str_of)
+            }
+            Some(_) | None => {
+                self.iter().find(|param| param.name.eq_ignore_ascii_case(name)).and_then(|param| param.value)
+            }
+        }
     }
 
     /// Returns the value of the first parameter of this name, unquoted.
@@ -45,13 +78,13 @@ impl Params {
     /// Returns the parameters in order.
     #[must_use]
     pub fn iter(&self) -> Iter<'_> {
-        Iter { rest: self.0.as_str() }
+        Iter { rest: self.text.as_str() }
     }
 
     /// Returns the parameters as they stand on the wire, beginning with `;` unless there are none.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 
     /// Returns them with `name` set to `value` at the end, in place of those of that name. The value is
@@ -70,34 +103,49 @@ impl Params {
                 push_quoted(&mut text, value.as_str());
             }
         }
-        Self(Text::from(text))
+        Self::assembled(Text::from(text))
     }
 
     /// Returns them without those of that name.
     #[must_use]
     pub fn without(&self, name: &str) -> Self {
-        Self(Text::from(self.printed_without(name)))
+        Self::assembled(Text::from(self.printed_without(name)))
+    }
+
+    /// Returns the parameters as octets.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.text.as_bytes()
     }
 
     /// Returns the parameters of a header that are the whole of `text`: empty, or beginning with `;`.
     pub(crate) fn parse_header(text: Text) -> Result<Self, &'static str> {
-        check(text.as_bytes(), Grammar::Header)?;
-        Ok(Self(text))
+        check_header(text.as_bytes(), "").map(|_| Self::assembled(text))
+    }
+
+    /// As [`Params::parse_header`]; `key` will be asked for.
+    pub(crate) fn parse_keyed(text: Text, key: &'static str) -> Result<Self, &'static str> {
+        let (start, end) = check_header(text.as_bytes(), key)?;
+        let key = (end > 0).then(|| Key {
+            name: key,
+            start: u32::try_from(start).unwrap_or(u32::MAX),
+            end: u32::try_from(end).unwrap_or(u32::MAX),
+        });
+        Ok(Self { text, key })
     }
 
     /// Returns the parameters of a URI that are the whole of `text`: empty, or beginning with `;`.
     pub(crate) fn parse_uri(text: Text) -> Result<Self, &'static str> {
-        check(text.as_bytes(), Grammar::Uri)?;
-        Ok(Self(text))
+        check_uri(text.as_bytes())?;
+        Ok(Self::assembled(text))
     }
 
     /// Returns parameters that are assembled of checked parts: `;name=value`.
     pub(crate) const fn assembled(text: Text) -> Self {
-        Self(text)
+        Self { text, key: None }
     }
 
     fn printed_without(&self, name: &str) -> String {
-        let mut text = String::with_capacity(self.0.len() + 24);
+        let mut text = String::with_capacity(self.text.len() + 24);
         for param in self.iter().filter(|param| !param.name.eq_ignore_ascii_case(name)) {
             text.push(';');
             text.push_str(param.name);
@@ -112,7 +160,7 @@ impl Params {
 
 impl fmt::Display for Params {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(&self.0)
+        out.write_str(&self.text)
     }
 }
 
@@ -127,11 +175,11 @@ impl<'a> Iterator for Iter<'a> {
 
     fn next(&mut self) -> Option<Param<'a>> {
         let octets = self.rest.as_bytes();
-        let start = memchr::memchr(b';', octets)? + 1;
-        let end = param_end(octets, start);
-        let one = &self.rest[start..end];
+        // The rest is empty or begins with its semicolon.
+        let end = param_end(octets, 1.min(octets.len()));
+        let one = self.rest.get(1..end)?;
         self.rest = &self.rest[end..];
-        Some(match memchr::memchr(b'=', one.as_bytes()) {
+        Some(match octets::find(one.as_bytes(), b'=') {
             Some(equal) => Param { name: trim(&one[..equal]), value: Some(trim(&one[equal + 1..])) },
             None => Param { name: trim(one), value: None },
         })
@@ -181,98 +229,110 @@ pub(crate) fn push_quoted(out: &mut String, text: &str) {
     out.push('"');
 }
 
-#[derive(Clone, Copy)]
-enum Grammar {
-    /// `*( SEMI token [ EQUAL ( token / host / quoted-string ) ] )`, white space around `;` and `=`.
-    Header,
-    /// `*( ";" 1*paramchar [ "=" 1*paramchar ] )`.
-    Uri,
-}
+/// More parameters than this make a value malformed: comparisons are quadratic in them.
+const COUNT_MAX: usize = 64;
+
+const TOO_MANY: &str = "there are too many parameters";
 
 /// Returns where the parameter that begins at `start` ends: at the next `;` outside quotes.
 fn param_end(octets: &[u8], start: usize) -> usize {
     let mut at = start;
-    while let Some(found) = memchr::memchr2(b';', b'"', &octets[at..]) {
-        at += found;
-        if octets[at] == b';' {
-            return at;
-        }
-        match octets::quoted_end(octets, at) {
-            Some(end) => at = end,
-            None => break,
+    while at < octets.len() {
+        match octets[at] {
+            b';' => return at,
+            b'"' => match octets::quoted_end(octets, at) {
+                Some(end) => at = end,
+                None => return octets.len(),
+            },
+            _ => at += 1,
         }
     }
     octets.len()
 }
 
-/// More parameters than this make a value malformed: comparisons are quadratic in them.
-const COUNT_MAX: usize = 64;
-
-fn check(octets: &[u8], grammar: Grammar) -> Result<(), &'static str> {
+/// `*( SEMI token [ EQUAL ( token / host / quoted-string ) ] )`, white space around `;` and `=`. Returns
+/// where the value of the first parameter called `key` is; `(0, 0)` if there is none.
+fn check_header(octets: &[u8], key: &str) -> Result<(usize, usize), &'static str> {
     let mut at = 0;
     let mut count = 0;
+    let mut found = None;
     while at < octets.len() {
         if octets[at] != b';' {
             return Err("something stands between parameters");
         }
         count += 1;
         if count > COUNT_MAX {
-            return Err("there are too many parameters");
+            return Err(TOO_MANY);
         }
-        let start = at + 1;
-        let end = match grammar {
-            Grammar::Header => param_end(octets, start),
-            Grammar::Uri => {
-                memchr::memchr(b';', &octets[start..]).map_or(octets.len(), |found| start + found)
+        let name = octets::skip_white(octets, at + 1);
+        at = octets::run(octets, name, TOKEN);
+        if at == name {
+            return Err("a parameter is empty or its name is no token");
+        }
+        let is_key = found.is_none() && octets[name..at].eq_ignore_ascii_case(key.as_bytes());
+        at = octets::skip_white(octets, at);
+        if octets.get(at) != Some(&b'=') {
+            if is_key {
+                found = Some((0, 0));
             }
-        };
-        let one = &octets[start..end];
-        let (name, value) = match memchr::memchr(b'=', one) {
-            Some(equal) => (&one[..equal], Some(&one[equal + 1..])),
-            None => (one, None),
-        };
-        match grammar {
-            Grammar::Header => check_header_param(octets::trim(name), value.map(octets::trim))?,
-            Grammar::Uri => check_uri_param(name, value)?,
+            continue;
         }
-        at = end;
+        let value = octets::skip_white(octets, at + 1);
+        at = if octets.get(value) == Some(&b'"') {
+            octets::quoted_end(octets, value).ok_or("a quote is not closed")?
+        } else {
+            octets::run(octets, value, VALUE)
+        };
+        if at == value {
+            return Err("a parameter's value is empty or must be quoted");
+        }
+        if is_key {
+            found = Some((value, at));
+        }
+        at = octets::skip_white(octets, at);
+    }
+    Ok(found.unwrap_or_default())
+}
+
+/// `*( ";" 1*paramchar [ "=" 1*paramchar ] )`.
+fn check_uri(octets: &[u8]) -> Result<(), &'static str> {
+    let mut at = 0;
+    let mut count = 0;
+    while at < octets.len() {
+        if octets[at] != b';' {
+            return Err("something stands between URI parameters");
+        }
+        count += 1;
+        if count > COUNT_MAX {
+            return Err(TOO_MANY);
+        }
+        let name = at + 1;
+        at = paramchars(octets, name);
+        if at == name {
+            return Err("a URI parameter is empty or has a character that must be escaped");
+        }
+        if octets.get(at) == Some(&b'=') {
+            // COMPAT(several user agents, 2020s): a value may be empty, as in `;lr=`; harmless, so it may stay.
+            at = paramchars(octets, at + 1);
+        }
     }
     Ok(())
 }
 
-fn check_header_param(name: &[u8], value: Option<&[u8]>) -> Result<(), &'static str> {
-    if name.is_empty() {
-        return Err("a parameter is empty");
+/// Returns where the `paramchar`s that begin at `start` end, escapes among them.
+fn paramchars(octets: &[u8], start: usize) -> usize {
+    let mut at = octets::run(octets, start, PARAM);
+    while let Some([b'%', high, low, ..]) = octets.get(at..)
+        && high.is_ascii_hexdigit()
+        && low.is_ascii_hexdigit()
+    {
+        at = octets::run(octets, at + 3, PARAM);
     }
-    if !octets::all(name, TOKEN) {
-        return Err("a parameter's name is no token");
-    }
-    match value {
-        None => Ok(()),
-        Some([]) => Err("a parameter's value is empty"),
-        Some(value) if value[0] == b'"' => match octets::quoted_end(value, 0) {
-            Some(end) if end == value.len() => Ok(()),
-            Some(_) => Err("something follows a quoted parameter"),
-            None => Err("a quote is not closed"),
-        },
-        Some(value) if octets::all(value, VALUE) => Ok(()),
-        Some(_) => Err("a parameter's value has a character that must be quoted"),
-    }
+    at
 }
 
-fn check_uri_param(name: &[u8], value: Option<&[u8]>) -> Result<(), &'static str> {
-    if name.is_empty() {
-        return Err("a URI parameter is empty");
-    }
-    if !octets::all_or_escaped(name, PARAM) {
-        return Err("a URI parameter's name has a character that must be escaped");
-    }
-    match value {
-        None => Ok(()),
-        // COMPAT(several user agents, 2020s): `;lr=` and the like; harmless, so it may stay.
-        Some(value) if octets::all_or_escaped(value, PARAM) => Ok(()),
-        Some(_) => Err("a URI parameter's value has a character that must be escaped"),
-    }
+fn str_of(octets: &[u8]) -> Option<&str> {
+    std::str::from_utf8(octets).ok()
 }
 
 fn trim(text: &str) -> &str {

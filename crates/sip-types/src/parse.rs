@@ -1,5 +1,7 @@
 //! From octets to a message (RFC 3261 §7, §25.1), strict where two readers could differ.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use crate::framing::Limits;
@@ -8,7 +10,7 @@ use crate::headers::{Entry, Headers};
 use crate::malformed::{Malformed, Problem};
 use crate::message::{Essentials, Message, Request, Response};
 use crate::method::Method;
-use crate::octets;
+use crate::octets::{self, TOKEN};
 use crate::text::Text;
 use crate::uri::Uri;
 
@@ -19,6 +21,10 @@ pub(crate) struct Scan {
     ends: Vec<u32>,
     /// How far the block has been searched.
     searched: usize,
+    /// Whether there were control characters but tabs and line ends.
+    controls: bool,
+    /// Whether there were octets that are not ASCII.
+    wide: bool,
 }
 
 /// A header block that has been read.
@@ -65,16 +71,37 @@ impl Scan {
     /// Searches what has come of a block since the last time. Returns the block's length once its empty
     /// line is there.
     pub(crate) fn advance(&mut self, block: &[u8], limits: &Limits) -> Result<Option<usize>, Problem> {
-        while let Some(found) = memchr::memchr(b'\n', &block[self.searched..]) {
-            let end = self.searched + found;
+        while let Some(at) = unusual(block, self.searched) {
+            self.searched = at + 1;
+            let end = match block[at] {
+                b'\r' => match block.get(at + 1) {
+                    Some(b'\n') => at + 1,
+                    Some(_) => {
+                        self.controls = true;
+                        continue;
+                    }
+                    None => {
+                        self.searched = at;
+                        break;
+                    }
+                },
+                b'\n' if at >= limits.header_bytes => return Err(TOO_LONG),
+                b'\n' => return Err(Problem::new("a line ends without a carriage return")),
+                b'\t' => continue,
+                0x80.. => {
+                    self.wide = true;
+                    continue;
+                }
+                _ => {
+                    self.controls = true;
+                    continue;
+                }
+            };
             if end >= limits.header_bytes {
                 return Err(TOO_LONG);
             }
-            if end == 0 || block[end - 1] != b'\r' {
-                return Err(Problem::new("a line ends without a carriage return"));
-            }
-            let line_start = self.ends.last().map_or(0, |last| *last as usize + 1);
             self.searched = end + 1;
+            let line_start = self.ends.last().map_or(0, |last| *last as usize + 1);
             if end == line_start + 1 {
                 return Ok(Some(end + 1));
             }
@@ -82,9 +109,11 @@ impl Scan {
             if self.ends.len() > limits.header_lines {
                 return Err(Problem::too_large("there are too many header lines"));
             }
+            if self.ends.capacity() == 0 {
+                self.ends.reserve(USUAL_LINES);
+            }
             self.ends.push(u32::try_from(end).unwrap_or(u32::MAX));
         }
-        self.searched = block.len();
         if block.len() > limits.header_bytes { Err(TOO_LONG) } else { Ok(None) }
     }
 
@@ -92,12 +121,17 @@ impl Scan {
     pub(crate) fn reset(&mut self) {
         self.ends.clear();
         self.searched = 0;
+        self.controls = false;
+        self.wide = false;
     }
 
     /// Reads the lines that are complete.
     pub(crate) fn read(&self, block: &Bytes) -> Head {
+        let lines = &block[..self.ends.last().map_or(0, |last| *last as usize + 1)];
         let mut reader = Reader {
             block,
+            foreign: self.wide && std::str::from_utf8(lines).is_err(),
+            clean: !self.controls,
             own: Vec::new(),
             entries: Vec::with_capacity(self.ends.len()),
             seen: 0,
@@ -127,7 +161,7 @@ impl Scan {
         }
         Head {
             start,
-            headers: Headers::read(block.clone(), reader.own, reader.entries),
+            headers: Headers::read(block.clone(), reader.own, reader.entries, reader.foreign),
             content_length: reader.content_length,
             problem: reader.problem,
             framed: reader.framed,
@@ -163,7 +197,7 @@ impl Head {
     }
 
     /// Returns the essentials if nothing is wrong with the block.
-    fn checked(&self) -> Result<Essentials, Problem> {
+    fn checked(&self) -> Result<Arc<Essentials>, Problem> {
         if let Some(problem) = self.problem {
             return Err(problem);
         }
@@ -194,6 +228,10 @@ impl Head {
 /// Reads one header block, line by line. It goes on after the first problem: an answer needs the rest.
 struct Reader<'a> {
     block: &'a Bytes,
+    /// Whether there are octets that are not UTF-8.
+    foreign: bool,
+    /// Whether there is no control character but at the ends of lines.
+    clean: bool,
     own: Vec<u8>,
     entries: Vec<Entry>,
     /// The single headers that have been seen, a bit each.
@@ -206,7 +244,7 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn start_line(&mut self, end: usize) -> Start {
         let line = &self.block[..end];
-        if !is_clean(line) {
+        if !self.clean && line.iter().any(|octet| octet.is_ascii_control() && *octet != b'\t') {
             self.complain(Problem::new("the start line has a control character"));
             self.framed &= !line.contains(&b'\r');
         }
@@ -235,8 +273,7 @@ impl Reader<'_> {
             self.complain(Problem::new("the status line is none of SIP/2.0"));
             return Start::BrokenResponse;
         };
-        let reason = self.block.slice(end.min(12)..end);
-        Start::Response { status, reason: Text::lossy(reason) }
+        Start::Response { status, reason: self.text(end.min(12), end) }
     }
 
     /// `Method SP Request-URI SP SIP/2.0`.
@@ -261,7 +298,7 @@ impl Reader<'_> {
             self.complain(Problem::new("the request line has spaces where none may be"));
             return broken;
         }
-        let uri = match Uri::parse(Text::lossy(self.block.slice(method_end + 1..version_at - 1))) {
+        let uri = match Uri::parse(self.text(method_end + 1, version_at - 1)) {
             Ok(uri) => uri,
             Err(bad) => {
                 self.complain(Problem { status: 400, name: None, what: bad.0 });
@@ -273,8 +310,8 @@ impl Reader<'_> {
             self.complain(Problem::new("the Request-URI has headers"));
             return broken;
         }
-        let method = Method::known(&line[..method_end])
-            .or_else(|| Method::parse_text(Text::lossy(self.block.slice(..method_end))));
+        let method =
+            Method::known(&line[..method_end]).or_else(|| Method::parse_text(self.text(0, method_end)));
         match method {
             Some(method) => Start::Request { method, uri },
             None => broken,
@@ -283,17 +320,13 @@ impl Reader<'_> {
 
     /// Reads a header from `start` to `end`, whose first line ends at `line_end`.
     fn line(&mut self, start: usize, line_end: usize, end: usize) {
-        let line = &self.block[start..end];
-        let colon = memchr::memchr(b':', &line[..line_end - start]);
         // HCOLON: spaces and tabs may stand before the colon, nothing else (RFC 3261 §25.1).
-        let name_end = colon.map(|colon| octets::trimmed(&line[..colon]).1);
-        let (Some(colon), Some(name_end)) = (colon, name_end) else {
+        let line = &self.block[start..end];
+        let name_end = octets::run(line, 0, TOKEN);
+        let colon = octets::skip_white(line, name_end);
+        if name_end == 0 || name_end > NAME_MAX || line.get(colon) != Some(&b':') {
             self.framed &= !line[..line_end - start].contains(&b'\r');
-            return self.complain(Problem::new("a header line has no colon"));
-        };
-        if !octets::is_token(&line[..name_end]) || name_end > NAME_MAX {
-            self.framed &= !line[..line_end - start].contains(&b'\r');
-            return self.complain(Problem::new("a header's name is no token"));
+            return self.complain(Problem::new("a header line has no name and colon"));
         }
         let name = HeaderName::parse_octets(&line[..name_end]);
         let value = octets::trimmed(&line[colon + 1..]);
@@ -322,7 +355,7 @@ impl Reader<'_> {
     /// Returns the entry of a line that is not folded, if it is clean.
     fn plain(&mut self, entry: Entry, (start, end): (usize, usize)) -> Option<Entry> {
         let value = &self.block[start..end];
-        if is_clean(value) || is_clean_value(value) {
+        if self.clean || is_clean_value(value) {
             return Some(entry);
         }
         self.framed &= !value.contains(&b'\r');
@@ -340,7 +373,7 @@ impl Reader<'_> {
             self.own.extend_from_slice(if index > 0 { octets::trim(piece) } else { piece });
         }
         let value = &self.own[from..];
-        if is_clean(value) || is_clean_value(value) {
+        if self.clean || is_clean_value(value) {
             return Some(entry.unfolded((from, self.own.len())));
         }
         self.framed &= !value.contains(&b'\r');
@@ -360,10 +393,21 @@ impl Reader<'_> {
         }
     }
 
+    fn text(&self, start: usize, end: usize) -> Text {
+        if self.foreign {
+            Text::lossy(self.block.slice(start..end))
+        } else {
+            Text::cut(self.block, start, end)
+        }
+    }
+
     fn complain(&mut self, problem: Problem) {
         self.problem.get_or_insert(problem);
     }
 }
+
+/// The lines of a usual message: room for them is made at once.
+const USUAL_LINES: usize = 24;
 
 const TOO_LONG: Problem = Problem::too_large("the headers are too long");
 
@@ -371,7 +415,7 @@ const TOO_LONG: Problem = Problem::too_large("the headers are too long");
 const NAME_MAX: usize = 1024;
 
 /// Reads the five headers that every message has (RFC 3261 §8.1.1).
-fn essentials(headers: &Headers) -> Result<Essentials, Problem> {
+fn essentials(headers: &Headers) -> Result<Arc<Essentials>, Problem> {
     let missing = |name| Problem::with(name, "it is missing");
     let text = |name| headers.shared(name).ok_or(missing(name));
     let via = headers.first_value(HeaderName::Via).ok_or(missing(HeaderName::Via))?;
@@ -384,7 +428,7 @@ fn essentials(headers: &Headers) -> Result<Essentials, Problem> {
         .ok_or(Problem::with(HeaderName::CallId, "it has a character that cannot be there"))?;
     let cseq =
         CSeq::parse_text(&text(HeaderName::CSeq)?).map_err(|what| Problem::with(HeaderName::CSeq, what))?;
-    Ok(Essentials { via: Some(via), from, to, call_id, cseq })
+    Ok(Arc::new(Essentials { via: Some(via), from, to, call_id, cseq }))
 }
 
 fn check_request(method: &Method, essentials: &Essentials, headers: &Headers) -> Result<(), Problem> {
@@ -403,10 +447,22 @@ fn check_request(method: &Method, essentials: &Essentials, headers: &Headers) ->
     headers.max_forwards().map(|_| ()).map_err(Problem::from)
 }
 
-/// Returns whether there are no control characters but tabs.
-fn is_clean(octets: &[u8]) -> bool {
-    // Without an early end, so that the compiler looks at many octets at once.
-    octets.iter().fold(true, |clean, octet| clean & ((*octet >= 0x20) | (*octet == b'\t')) & (*octet != 0x7F))
+/// Returns where the first octet at or after `start` is that is no printable ASCII character.
+fn unusual(octets: &[u8], start: usize) -> Option<usize> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let mut rest = octets.get(start..)?;
+    while let Some((word, behind)) = rest.split_first_chunk::<8>() {
+        let word = u64::from_le_bytes(*word);
+        // The lowest mark is exact: a borrow or a carry marks only octets above one that is marked rightly.
+        let marks = (word.wrapping_sub(ONES * 0x20) | word.wrapping_add(ONES) | word) & HIGH;
+        if marks != 0 {
+            return Some(octets.len() - rest.len() + marks.trailing_zeros() as usize / 8);
+        }
+        rest = behind;
+    }
+    let found = rest.iter().position(|octet| !matches!(octet, 0x20..0x7F))?;
+    Some(octets.len() - rest.len() + found)
 }
 
 /// Returns whether control characters but tabs stand only where a quoted string escapes them
@@ -430,4 +486,32 @@ pub(crate) fn is_clean_value(octets: &[u8]) -> bool {
         at += 1;
     }
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_unusual_octet_is_found_wherever_it_stands() {
+        for octet in 0..=255_u8 {
+            for at in 0..20 {
+                let mut octets = [b'a'; 20];
+                octets[at] = octet;
+
+                let usual = (0x20..0x7F).contains(&octet);
+                assert_eq!(unusual(&octets, 0), (!usual).then_some(at), "{octet} at {at}");
+                assert_eq!(unusual(&octets, at + 1), None);
+            }
+        }
+        assert_eq!(unusual(b"\xFF\r", 1), Some(1));
+    }
+
+    #[test]
+    fn a_control_character_is_clean_only_when_a_quoted_string_escapes_it() {
+        assert!(is_clean_value(b"\"a\\\x00\\\x7F\"\tb"));
+        for octets in [&b"\x00"[..], b"\"\x1b\"", b"\\\x00", b"\"\\\r\"", b"a\r", b"a\nb", b"\x7F"] {
+            assert!(!is_clean_value(octets), "{octets:?}");
+        }
+    }
 }

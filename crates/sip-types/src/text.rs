@@ -1,48 +1,148 @@
 use std::borrow::Borrow;
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::ops::{Deref, Range};
 
 use bytes::Bytes;
 
 use crate::octets::is_token;
 
-/// A piece of UTF-8 that is cheap to clone and to cut: it shares the octets of the message it came in.
-#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Text(Bytes);
+/// A piece of UTF-8 that is cheap to clone and to cut: a short one is kept in place, a long one shares
+/// the octets of the message it came in.
+#[derive(Clone)]
+pub struct Text(Kept);
+
+#[derive(Clone)]
+enum Kept {
+    Here { length: u8, octets: [u8; HERE_MAX] },
+    Shared(Bytes),
+}
+
+/// Most tags, hosts, addresses and Call-IDs are no longer.
+const HERE_MAX: usize = 38;
 
 impl Text {
     /// Returns the text without copying it.
     #[must_use]
     pub const fn from_static(text: &'static str) -> Self {
-        Self(Bytes::from_static(text.as_bytes()))
+        Self(Kept::Shared(Bytes::from_static(text.as_bytes())))
     }
 
-    /// Returns the text of `octets`, invalid UTF-8 replaced by U+FFFD. Shares `octets` if they are valid.
+    /// Returns the text of `octets`, invalid UTF-8 replaced by U+FFFD.
     #[must_use]
     pub fn lossy(octets: Bytes) -> Self {
         match std::str::from_utf8(&octets) {
-            Ok(_) => Self(octets),
+            Ok(_) => Self::checked(octets),
             Err(_) => Self::from(String::from_utf8_lossy(&octets).into_owned()),
         }
+    }
+
+    /// Returns the text of octets that are known to be UTF-8; a mistake would read as no text at all.
+    pub(crate) fn checked(octets: Bytes) -> Self {
+        if octets.len() <= HERE_MAX { Self::here(&octets) } else { Self(Kept::Shared(octets)) }
+    }
+
+    /// Returns the part of `whole`, which is known to be UTF-8, from `start` to `end`.
+    #[inline]
+    pub(crate) fn cut(whole: &Bytes, start: usize, end: usize) -> Self {
+        let length = end - start;
+        if length > HERE_MAX {
+            return Self(Kept::Shared(whole.slice(start..end)));
+        }
+        // What stands behind the text comes along unseen: a copy of fixed length is the faster one.
+        match whole.get(start..).and_then(|rest| rest.first_chunk::<HERE_MAX>()) {
+            Some(octets) => Self(Kept::Here { length: u8::try_from(length).unwrap_or(0), octets: *octets }),
+            None => Self::here(&whole[start..end]),
+        }
+    }
+
+    /// Returns the text's octets.
+    #[must_use]
+    #[inline]
+    pub fn as_bytes(&self) -> &[u8] {
+        match &self.0 {
+            Kept::Here { length, octets } => octets.get(..usize::from(*length)).unwrap_or_default(),
+            Kept::Shared(octets) => octets,
+        }
+    }
+
+    /// Returns the number of octets.
+    #[must_use]
+    #[inline]
+    pub fn len(&self) -> usize {
+        match &self.0 {
+            Kept::Here { length, .. } => usize::from(*length),
+            Kept::Shared(octets) => octets.len(),
+        }
+    }
+
+    /// Returns whether there is no text.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// Returns the text as a string slice.
     #[must_use]
     pub fn as_str(&self) -> &str {
         // Every constructor checked the octets, and `slice` cuts at character borders only.
-        std::str::from_utf8(&self.0).unwrap_or_default()
+        std::str::from_utf8(self.as_bytes()).unwrap_or_default()
     }
 
     /// Returns a part of the text, empty if `range` does not lie on character borders.
     #[must_use]
     pub fn slice(&self, range: Range<usize>) -> Self {
+        let octets = self.as_bytes();
         let border =
-            |at: usize| at <= self.0.len() && self.0.get(at).is_none_or(|octet| octet & 0xC0 != 0x80);
-        if range.start < range.end && border(range.start) && border(range.end) {
-            Self(self.0.slice(range))
-        } else {
-            Self::default()
+            |at: usize| at <= octets.len() && octets.get(at).is_none_or(|octet| octet & 0xC0 != 0x80);
+        if range.start >= range.end || !border(range.start) || !border(range.end) {
+            return Self::default();
         }
+        match &self.0 {
+            Kept::Shared(octets) => Self::cut(octets, range.start, range.end),
+            Kept::Here { octets, .. } => Self::here(&octets[range]),
+        }
+    }
+
+    /// Returns a short text.
+    fn here(text: &[u8]) -> Self {
+        let mut octets = [0; HERE_MAX];
+        octets[..text.len()].copy_from_slice(text);
+        Self(Kept::Here { length: u8::try_from(text.len()).unwrap_or(0), octets })
+    }
+}
+
+impl Default for Text {
+    fn default() -> Self {
+        Self::from_static("")
+    }
+}
+
+impl PartialEq for Text {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl Eq for Text {}
+
+impl PartialOrd for Text {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Text {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_bytes().cmp(other.as_bytes())
+    }
+}
+
+impl Hash for Text {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // As `str` does, because of `Borrow<str>`.
+        self.as_str().hash(state);
     }
 }
 
@@ -68,25 +168,29 @@ impl Borrow<str> for Text {
 
 impl From<&str> for Text {
     fn from(text: &str) -> Self {
-        Self(Bytes::copy_from_slice(text.as_bytes()))
+        if text.len() <= HERE_MAX {
+            Self::here(text.as_bytes())
+        } else {
+            Self(Kept::Shared(Bytes::copy_from_slice(text.as_bytes())))
+        }
     }
 }
 
 impl From<String> for Text {
     fn from(text: String) -> Self {
-        Self(Bytes::from(text.into_bytes()))
+        Self::checked(Bytes::from(text.into_bytes()))
     }
 }
 
 impl PartialEq<str> for Text {
     fn eq(&self, other: &str) -> bool {
-        self.0.as_ref() == other.as_bytes()
+        self.as_bytes() == other.as_bytes()
     }
 }
 
 impl PartialEq<&str> for Text {
     fn eq(&self, other: &&str) -> bool {
-        self.0.as_ref() == other.as_bytes()
+        self.as_bytes() == other.as_bytes()
     }
 }
 

@@ -62,12 +62,13 @@ impl CallId {
     pub fn parse(text: impl Into<Text>) -> Option<Self> {
         let text = text.into();
         let octets = text.as_bytes();
-        let (left, right) = match memchr::memchr(b'@', octets) {
-            Some(at) => (&octets[..at], Some(&octets[at + 1..])),
-            None => (octets, None),
+        let left = octets::run(octets, 0, WORD);
+        let is_whole = match octets.get(left) {
+            None => true,
+            Some(b'@') => left + 1 < octets.len() && octets::run(octets, left + 1, WORD) == octets.len(),
+            Some(_) => false,
         };
-        let is_word = |part: &[u8]| !part.is_empty() && octets::all(part, WORD);
-        (is_word(left) && right.is_none_or(is_word)).then_some(Self(text))
+        (left > 0 && is_whole).then_some(Self(text))
     }
 
     /// Returns it as a string slice.

@@ -103,7 +103,8 @@ impl HeaderName {
             let Some((name, variant)) = Self::VARIANTS.get(usize::from(SLOTS[slot])) else {
                 return Self::Other;
             };
-            if name.as_bytes().eq_ignore_ascii_case(octets) {
+            // Most write the canonical form, which is compared faster.
+            if name.as_bytes() == octets || name.as_bytes().eq_ignore_ascii_case(octets) {
                 return *variant;
             }
             slot = (slot + 1) % SLOTS.len();

@@ -105,7 +105,7 @@ impl NameAddr {
         } else {
             start
         };
-        let Some(open) = memchr::memchr(b'<', &octets[name_end..end]).map(|found| name_end + found) else {
+        let Some(open) = octets::find(&octets[name_end..end], b'<').map(|found| name_end + found) else {
             return if name_end == start { Self::bare(text, start, end) } else { Err("the URI is missing") };
         };
         let display_end = start + octets::trimmed(&octets[start..open]).1;
@@ -139,9 +139,9 @@ impl NameAddr {
             out.push(b' ');
         }
         out.push(b'<');
-        out.extend_from_slice(self.uri.as_str().as_bytes());
+        out.extend_from_slice(self.uri.as_bytes());
         out.push(b'>');
-        out.extend_from_slice(self.params.as_str().as_bytes());
+        out.extend_from_slice(self.params.as_bytes());
     }
 }
 
@@ -172,7 +172,7 @@ fn check_display(display: &[u8], quoted: usize) -> Result<(), &'static str> {
 
 fn params(text: &Text, from: usize, end: usize) -> Result<Params, &'static str> {
     let at = octets::skip_white(text.as_bytes(), from);
-    if at >= end { Ok(Params::default()) } else { Params::parse_header(text.slice(at..end)) }
+    if at >= end { Ok(Params::default()) } else { Params::parse_keyed(text.slice(at..end), "tag") }
 }
 
 #[cfg(test)]

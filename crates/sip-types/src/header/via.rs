@@ -165,8 +165,7 @@ impl Via {
         if at == sent_by {
             return Err("no space stands between transport and host");
         }
-        let host_end = host_end(octets, at);
-        let host = Host::parse(text.slice(at..host_end)).ok_or("the host is none")?;
+        let (host, host_end) = Host::scan(text, at).ok_or("the host is none")?;
         at = octets::skip_white(octets, host_end);
         let port = if octets.get(at) == Some(&b':') {
             let start = octets::skip_white(octets, at + 1);
@@ -186,7 +185,7 @@ impl Via {
         };
         at = octets::skip_white(octets, at);
         let end = at + octets::trimmed(&octets[at..]).1;
-        Ok(Self { transport, host, port, params: Params::parse_header(text.slice(at..end))? })
+        Ok(Self { transport, host, port, params: Params::parse_keyed(text.slice(at..end), "branch")? })
     }
 
     /// Appends the value as it goes on the wire.
@@ -199,7 +198,7 @@ impl Via {
             out.push(b':');
             octets::put_number(out, u32::from(port));
         }
-        out.extend_from_slice(self.params.as_str().as_bytes());
+        out.extend_from_slice(self.params.as_bytes());
     }
 }
 
@@ -258,15 +257,6 @@ fn token_end(octets: &[u8], start: usize) -> usize {
         .iter()
         .position(|octet| !octets::is(*octet, octets::TOKEN))
         .map_or(octets.len(), |found| start + found)
-}
-
-fn host_end(octets: &[u8], start: usize) -> usize {
-    let rest = &octets[start..];
-    let bracket = if rest.first() == Some(&b'[') { memchr::memchr(b']', rest).unwrap_or(0) } else { 0 };
-    rest[bracket..]
-        .iter()
-        .position(|octet| matches!(octet, b':' | b';' | b' ' | b'\t'))
-        .map_or(octets.len(), |found| start + bracket + found)
 }
 
 #[cfg(test)]

@@ -22,6 +22,8 @@ pub struct Headers {
     /// The octets of lines that were added or unfolded.
     own: Vec<u8>,
     lines: Vec<Entry>,
+    /// Whether both may hold octets that are not UTF-8.
+    foreign: bool,
 }
 
 /// One header line.
@@ -160,11 +162,13 @@ impl Headers {
 
     /// Appends a value of another message, octet for octet.
     pub fn push_verbatim(&mut self, name: HeaderName, value: &Verbatim) {
+        self.foreign |= std::str::from_utf8(&value.0).is_err();
         self.push_put(name, |out| out.extend_from_slice(&value.0));
     }
 
     /// Appends every line of a header of another message, octet for octet.
     pub fn copy(&mut self, name: HeaderName, from: &Self) {
+        self.foreign |= from.foreign;
         for value in from.all(name) {
             self.push_put(name, |out| out.extend_from_slice(value));
         }
@@ -204,8 +208,8 @@ impl Headers {
     }
 
     /// Returns headers that are the lines `entries` of `wire` and of `own`.
-    pub(crate) fn read(wire: Bytes, own: Vec<u8>, lines: Vec<Entry>) -> Self {
-        Self { wire, own, lines }
+    pub(crate) fn read(wire: Bytes, own: Vec<u8>, lines: Vec<Entry>, foreign: bool) -> Self {
+        Self { wire, own, lines, foreign }
     }
 
     /// Returns the lines that an answer repeats (RFC 3261 §8.2.6.2), sharing their octets.
@@ -217,7 +221,7 @@ impl Headers {
                 HeaderName::Via | HeaderName::From | HeaderName::To | HeaderName::CallId | HeaderName::CSeq
             )
         }));
-        Self { wire: self.wire.clone(), own: self.own.clone(), lines }
+        Self { wire: self.wire.clone(), own: self.own.clone(), lines, foreign: self.foreign }
     }
 
     /// Appends to the first line of a header.
@@ -240,20 +244,22 @@ impl Headers {
     pub(crate) fn first_value(&self, name: HeaderName) -> Option<Text> {
         let entry = self.lines.iter().find(|entry| entry.name == name)?;
         let first = Values::new(self.value(entry)).next()?;
-        Some(Text::lossy(match entry.value_in {
-            Source::Wire => self.wire.slice_ref(first),
-            Source::Own => Bytes::copy_from_slice(first),
-        }))
+        Some(self.text_of(entry, first))
     }
 
     /// Returns headers without lines, with room for those of a message of our own.
     pub(crate) fn with_room() -> Self {
-        Self { wire: Bytes::new(), own: Vec::with_capacity(512), lines: Vec::with_capacity(16) }
+        Self {
+            wire: Bytes::new(),
+            own: Vec::with_capacity(512),
+            lines: Vec::with_capacity(16),
+            foreign: false,
+        }
     }
 
     /// Returns the first line's value, invalid UTF-8 replaced.
     pub(crate) fn shared(&self, name: HeaderName) -> Option<Text> {
-        self.lines.iter().find(|entry| entry.name == name).map(|entry| Text::lossy(self.value_bytes(entry)))
+        self.lines.iter().find(|entry| entry.name == name).map(|entry| self.text_of(entry, self.value(entry)))
     }
 
     /// Appends all lines as they go on the wire, names in canonical form.
@@ -297,6 +303,17 @@ impl Headers {
         match entry.value_in {
             Source::Wire => self.wire.slice_ref(self.value(entry)),
             Source::Own => Bytes::copy_from_slice(self.value(entry)),
+        }
+    }
+
+    /// Returns a part of a value, which must be a slice of one of the two buffers.
+    fn text_of(&self, entry: &Entry, part: &[u8]) -> Text {
+        match entry.value_in {
+            Source::Wire if !self.foreign => {
+                let start = offset_in(&self.wire, part);
+                Text::cut(&self.wire, start, start + part.len())
+            }
+            Source::Wire | Source::Own => Text::from(String::from_utf8_lossy(part).as_ref()),
         }
     }
 

@@ -161,13 +161,13 @@ impl Request {
     pub fn print(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(self.method().as_str().as_bytes());
         out.push(b' ');
-        out.extend_from_slice(self.uri.as_str().as_bytes());
+        out.extend_from_slice(self.uri.as_bytes());
         out.extend_from_slice(b" SIP/2.0\r\n");
         put_rest(&self.headers, &self.body, out);
     }
 
-    pub(crate) fn received(uri: Uri, headers: Headers, body: Bytes, essentials: Essentials) -> Self {
-        Self { uri, headers, body, essentials: Arc::new(essentials) }
+    pub(crate) fn received(uri: Uri, headers: Headers, body: Bytes, essentials: Arc<Essentials>) -> Self {
+        Self { uri, headers, body, essentials }
     }
 }
 

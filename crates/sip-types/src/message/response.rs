@@ -165,10 +165,9 @@ impl Response {
         reason: Text,
         headers: Headers,
         body: Bytes,
-        essentials: Essentials,
+        essentials: Arc<Essentials>,
     ) -> Self {
-        let essentials = Some(Arc::new(essentials));
-        Self { status, reason, headers, body, essentials, to: None, stray_via: None }
+        Self { status, reason, headers, body, essentials: Some(essentials), to: None, stray_via: None }
     }
 
     /// Returns the answer to something malformed, of which `echoed` could be read.

@@ -47,7 +47,8 @@ impl Host {
     /// Returns the host that `text` names: an IPv4 address, an IPv6 address in brackets, or a name.
     #[must_use]
     pub fn parse(text: impl Into<Text>) -> Option<Self> {
-        Self::parse_text(text.into())
+        let text = text.into();
+        Self::scan(&text, 0).filter(|(_, end)| *end == text.len()).map(|(host, _)| host)
     }
 
     /// Returns the address if the host is not a name.
@@ -77,28 +78,40 @@ impl Host {
         }
     }
 
-    fn parse_text(text: Text) -> Option<Self> {
+    /// Returns the host that begins at `start` of `text`, and where it ends.
+    pub(crate) fn scan(text: &Text, start: usize) -> Option<(Self, usize)> {
         let octets = text.as_bytes();
-        if let [b'[', inner @ .., b']'] = octets {
-            return parse_v6(std::str::from_utf8(inner).ok()?).map(Self::V6);
-        }
-        if octets.is_empty() || octets[0] == b'.' || !octets::all(octets, HOST) {
-            return None;
-        }
-        // The last label of a name begins with a letter, so what begins with a digit may be an address
-        // and must be one if it has no letters (RFC 3261 §25.1 `toplabel`).
-        if octets[0].is_ascii_digit() {
-            if let Ok(address) = text.parse() {
-                return Some(Self::V4(address));
-            }
-            if octets.iter().all(|octet| octet.is_ascii_digit() || *octet == b'.') {
+        // No label is empty; behind the last one a dot may stand.
+        let mut after_dot = true;
+        let mut letters = false;
+        let end = octets::run(octets, start, HOST);
+        for octet in octets.get(start..end).unwrap_or_default() {
+            let dot = *octet == b'.';
+            if dot && after_dot {
                 return None;
             }
+            after_dot = dot;
+            letters |= !(dot || octet.is_ascii_digit());
         }
-        if octets.windows(2).any(|pair| pair == b"..") {
-            return None;
+        if end == start {
+            return Self::reference(text, start);
         }
-        Some(Self::Name(HostName(text)))
+        // The last label of a name begins with a letter, so what has none must be an address
+        // (RFC 3261 §25.1 `toplabel`).
+        let name = text.slice(start..end);
+        if letters {
+            Some((Self::Name(HostName(name)), end))
+        } else {
+            Some((Self::V4(name.parse().ok()?), end))
+        }
+    }
+
+    /// Returns the address in brackets that begins at `start`. The brackets keep its colons together
+    /// (RFC 3261 §25.1 `IPv6reference`).
+    fn reference(text: &Text, start: usize) -> Option<(Self, usize)> {
+        let inner = text.as_str().get(start..)?.strip_prefix('[')?;
+        let inner = &inner[..inner.find(']')?];
+        parse_v6(inner).map(|address| (Self::V6(address), start + inner.len() + 2))
     }
 }
 

@@ -67,8 +67,12 @@ impl Uri {
     /// Says what is not as RFC 3261 §25.1 has it.
     pub fn parse(text: impl Into<Text>) -> Result<Self, BadUri> {
         let text = text.into();
+        Self::parse_text(text)
+    }
+
+    pub(crate) fn parse_text(text: Text) -> Result<Self, BadUri> {
         if scheme_of(text.as_bytes()).is_some() {
-            SipUri::parse(text).map(Self::Sip)
+            SipUri::parse_text(text).map(Self::Sip)
         } else {
             OtherUri::parse(text).map(Self::Other)
         }
@@ -98,6 +102,14 @@ impl Uri {
         match self {
             Self::Sip(uri) => &uri.text,
             Self::Other(uri) => &uri.text,
+        }
+    }
+
+    /// Returns the URI's octets.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Sip(uri) => uri.text.as_bytes(),
+            Self::Other(uri) => uri.text.as_bytes(),
         }
     }
 
@@ -306,17 +318,13 @@ impl SipUri {
         let octets = text.as_bytes();
         let (scheme, after_scheme) = scheme_of(octets).ok_or(BadUri("the scheme is neither sip nor sips"))?;
         let (user, password, host_at) = userinfo(octets, after_scheme)?;
-        let rest = &octets[host_at..];
-        // A bracket keeps the colons of an IPv6 address together (RFC 3261 §25.1 `IPv6reference`).
-        let bracket = if rest.first() == Some(&b'[') { memchr::memchr(b']', rest).unwrap_or(0) } else { 0 };
-        let host_end = rest[bracket..]
-            .iter()
-            .position(|octet| matches!(octet, b':' | b';' | b'?'))
-            .map_or(octets.len(), |found| host_at + bracket + found);
-        let host = Host::parse(text.slice(host_at..host_end)).ok_or(BadUri("the host is none"))?;
+        let (host, host_end) = Host::scan(&text, host_at).ok_or(BadUri("the host is none"))?;
+        if !matches!(octets.get(host_end), None | Some(b':' | b';' | b'?')) {
+            return Err(BadUri("the host has a character that cannot be there"));
+        }
         let (port, params_at) = port(octets, host_end)?;
         let params_end =
-            memchr::memchr(b'?', &octets[params_at..]).map_or(octets.len(), |found| params_at + found);
+            octets::find(&octets[params_at..], b'?').map_or(octets.len(), |found| params_at + found);
         let params = if params_at == params_end {
             Params::default()
         } else {
@@ -428,10 +436,14 @@ fn scheme_of(octets: &[u8]) -> Option<(Scheme, usize)> {
 
 /// Returns user, password and where the host begins. The `@` is the only one: all others are escaped.
 fn userinfo(octets: &[u8], start: usize) -> Result<(Option<Span>, Option<Span>, usize), BadUri> {
-    let Some(at) = memchr::memchr(b'@', &octets[start..]).map(|found| start + found) else {
+    let run = octets::run(octets, start, USER);
+    if run > start && octets.get(run) == Some(&b'@') {
+        return Ok((Some(Span::new(start, run)), None, run + 1));
+    }
+    let Some(at) = octets::find(&octets[start..], b'@').map(|found| start + found) else {
         return Ok((None, None, start));
     };
-    let colon = memchr::memchr(b':', &octets[start..at]).map(|found| start + found);
+    let colon = octets::find(&octets[start..at], b':').map(|found| start + found);
     let user_end = colon.unwrap_or(at);
     if start == user_end {
         return Err(BadUri("the user part is empty"));

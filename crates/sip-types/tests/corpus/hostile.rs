@@ -2,8 +2,8 @@
 
 use sip_types::Frame;
 
+use crate::hearing::{datagram, hear, tell};
 use crate::input::{self, Case};
-use crate::{datagram, hear, tell};
 
 /// What the INDEX asks for and is not decided by this crate alone. Each must fail, else it goes.
 const NOT_HERE: [(&str, &str); 2] = [

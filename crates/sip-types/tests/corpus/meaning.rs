@@ -3,7 +3,8 @@
 use sip_types::header::{Transport, Via};
 use sip_types::{HeaderName, Host, Message, Request, Response};
 
-use crate::{datagram, hear, input};
+use crate::hearing::{datagram, hear};
+use crate::input;
 
 #[test]
 fn the_short_tortuous_invite_is_read_in_full() {

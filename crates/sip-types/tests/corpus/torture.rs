@@ -3,8 +3,8 @@
 use sip_types::Message;
 use sip_types::framing::Unfinished;
 
+use crate::hearing::{datagram, hear, tell};
 use crate::input::{self, Case};
-use crate::{datagram, hear};
 
 #[test]
 fn every_rfc_4475_datagram_is_accepted_or_refused_as_the_rfc_says() {
@@ -26,7 +26,7 @@ fn every_rfc_5118_datagram_is_accepted_or_refused_as_the_rfc_says() {
 fn every_rfc_4475_message_does_to_a_stream_what_the_index_says() {
     for case in input::cases("rfc4475") {
         let heard = hear(&case.octets);
-        let told = format!("{}: {}", case.id, crate::tell(&heard));
+        let told = format!("{}: {}", case.id, tell(&heard));
         match case.column("on_stream_transport") {
             close if close.contains("400 then close") => {
                 assert!(heard.is_lost(), "{told}");
