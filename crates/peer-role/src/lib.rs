@@ -4,14 +4,16 @@
 //! to be difficult: silent users, slow answers, no acknowledgements. What their users see is told as [`Said`].
 //! [`play`] reads conversations that are written down.
 
+mod actor;
 pub mod play;
 mod said;
 mod sip;
 mod xmpp;
 
+pub use actor::{SipActor, SipActorSettings};
 pub use said::Said;
 pub use sip::{Answers, SipSettings, SipUserAgent};
-pub use xmpp::{Acks, Proves, XmppServer, XmppSettings};
+pub use xmpp::{Acks, Proves, Stanzas, XmppServer, XmppSettings};
 
 use net_types::Order;
 

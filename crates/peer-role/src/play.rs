@@ -5,6 +5,7 @@
 //! [`StanzaPattern`] and [`SipPattern`]. [`Bindings`] holds what `$names` have matched.
 
 mod pattern;
+mod perform;
 mod read;
 mod sip;
 mod stanza;
@@ -13,6 +14,7 @@ use std::fmt;
 use std::time::Duration;
 
 pub use pattern::{Bindings, Mismatch, Pattern};
+pub use perform::{Flaw, Heard, SipLines, Stage, perform};
 pub use sip::{SipAnswer, SipLine, SipPattern, SipStart};
 pub use stanza::{StanzaLine, StanzaPattern};
 

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use bytes::Bytes;
+use xmpp_types::xml::Element;
+
 /// One thing that a user saw, or that happened to the peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Said {
@@ -57,6 +60,10 @@ pub enum Said {
         /// Which text.
         id: String,
     },
+    /// A stanza came, and nobody but who performs a play decides what it means.
+    Stanza(Box<Element>),
+    /// A SIP message came whole, octet for octet, for who performs a play.
+    Message(Bytes),
     /// Something about connections, for people.
     Note(String),
 }
@@ -75,6 +82,8 @@ impl fmt::Display for Said {
                 write!(out, "{to} ← {from} [{id}]: {text} ({answer})")
             }
             Self::Receipt { id } => write!(out, "[{id}] received"),
+            Self::Stanza(stanza) => stanza.fmt(out),
+            Self::Message(octets) => out.write_str(&String::from_utf8_lossy(octets)),
             Self::Note(note) => out.write_str(note),
         }
     }

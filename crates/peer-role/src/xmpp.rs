@@ -35,6 +35,15 @@ pub enum Acks {
     Withheld,
 }
 
+/// What becomes of the stanzas that come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stanzas {
+    /// They are for the users, who show and answer as users do.
+    Delivered,
+    /// They are told as [`Said::Stanza`] and nothing else: a play knows what is answered.
+    Told,
+}
+
 /// How the server proves its domain, and lets others prove theirs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Proves {
@@ -59,6 +68,8 @@ pub struct XmppSettings {
     pub users: BTreeSet<String>,
     /// Where partners are reached, `host` or `host:port`; others by DNS.
     pub hosts: BTreeMap<DomainName, String>,
+    /// What becomes of the stanzas that come.
+    pub stanzas: Stanzas,
     /// When it says that it has taken a stanza.
     pub acks: Acks,
     /// Whether streams are used both ways (XEP-0288).
@@ -79,6 +90,7 @@ impl XmppSettings {
             trust,
             users: BTreeSet::new(),
             hosts: BTreeMap::new(),
+            stanzas: Stanzas::Delivered,
             acks: Acks::Counted,
             both_ways: true,
             proves: Proves::Either,

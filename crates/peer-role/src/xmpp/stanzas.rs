@@ -9,7 +9,7 @@ use xmpp_types::stanza::StanzaKind;
 use xmpp_types::stanza_error::{StanzaCondition, StanzaError, error_reply};
 use xmpp_types::xml::Element;
 
-use super::{Acks, Stream, XmppServer};
+use super::{Acks, Stanzas, Stream, XmppServer};
 use crate::Said;
 
 impl XmppServer {
@@ -17,6 +17,11 @@ impl XmppServer {
     pub(super) fn receive(&mut self, stream: Stream<'_>, received: Received, now: Now) {
         let Received { n, from, to, stanza } = received;
         match StanzaKind::of(&stanza) {
+            kind if self.settings.stanzas == Stanzas::Told => {
+                if kind != Some(StanzaKind::Iq) || !self.take_pong(&stanza, now) {
+                    self.say(Said::Stanza(Box::new(stanza)));
+                }
+            }
             Some(StanzaKind::Message) => self.receive_message(&stanza, &from, &to, now),
             Some(StanzaKind::Iq) => self.receive_iq(&stanza, now),
             // Presence has no meaning for users who have no contact list.
@@ -74,13 +79,16 @@ impl XmppServer {
         if !matches!(stanza.attr("type"), Some("result" | "error")) {
             return self.answer(stanza, &StanzaError::new(StanzaCondition::ServiceUnavailable), now);
         }
+        self.take_pong(stanza, now);
+    }
+
+    /// Takes the answer to a ping of ours; tells whether it is one.
+    fn take_pong(&mut self, stanza: &Element, now: Now) -> bool {
+        let is_answer = matches!(stanza.attr("type"), Some("result" | "error"));
         let id = stanza.attr("id").unwrap_or_default();
-        for acceptor in self.incoming.values_mut() {
-            acceptor.handle_pong(id, now);
-        }
-        for initiator in self.initiators_mut() {
-            initiator.handle_pong(id, now);
-        }
+        is_answer
+            && (self.incoming.values_mut().any(|acceptor| acceptor.handle_pong(id, now))
+                || self.initiators_mut().any(|initiator| initiator.handle_pong(id, now)))
     }
 
     fn answer(&mut self, stanza: &Element, error: &StanzaError, now: Now) {

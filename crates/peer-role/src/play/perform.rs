@@ -1,0 +1,199 @@
+//! Performs a play on a stage: says its lines, waits for what must come, and finds the first flaw.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::time::Duration;
+
+use sip_types::Message;
+use xmpp_types::xml::Element;
+
+use super::{Act, Bindings, Fault, Mismatch, Play, SipAnswer, SipLine, SipPattern, StanzaPattern, Timing};
+
+/// Where a play is performed: Gangway with a server on each side, and a clock.
+pub trait Stage {
+    /// Returns how much time has passed.
+    fn elapsed(&self) -> Duration;
+    /// Lets time pass until something has come, and at most this long.
+    fn pass(&mut self, at_most: Duration);
+    /// Returns the next thing that came and when; each side's in its own order.
+    fn poll_heard(&mut self) -> Option<(Duration, Heard)>;
+    /// The XMPP server sends a stanza.
+    fn say_stanza(&mut self, stanza: Element);
+    /// The SIP server says something.
+    fn say_sip(&mut self, lines: SipLines);
+    /// Something breaks or comes back.
+    fn fail(&mut self, fault: Fault);
+}
+
+/// What the SIP server of a play is to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SipLines {
+    /// A request, with the names that it may use.
+    Request(SipLine, Bindings),
+    /// The last request once more.
+    Again,
+    /// An answer to the oldest request that has no final one.
+    Answer(SipAnswer),
+}
+
+/// What a server of a play has heard.
+#[derive(Clone, Debug)]
+pub enum Heard {
+    /// The XMPP server: a stanza.
+    Stanza(Box<Element>),
+    /// The SIP server: a message.
+    Sip(Box<Message>),
+}
+
+/// Where a performance left the play.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flaw {
+    /// The line of the file whose step failed.
+    pub line: usize,
+    /// What was expected and what came, in words.
+    pub what: String,
+}
+
+impl fmt::Display for Flaw {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "line {}: {}", self.line, self.what)
+    }
+}
+
+impl std::error::Error for Flaw {}
+
+/// Performs a play from its first step to the silence after its last.
+///
+/// # Errors
+/// Says which step failed first, and how.
+pub fn perform(play: &Play, stage: &mut dyn Stage) -> Result<(), Flaw> {
+    let mut performance = Performance {
+        stage,
+        stanzas: VecDeque::new(),
+        messages: VecDeque::new(),
+        bindings: Bindings::default(),
+    };
+    let mut line = 1;
+    for step in &play.steps {
+        line = step.line;
+        performance.step(&step.act).map_err(|what| Flaw { line, what })?;
+    }
+    performance.rest(SILENCE);
+    match performance.uncalled() {
+        Some(heard) => Err(Flaw { line, what: format!("after the last step there came {heard}") }),
+        None => Ok(()),
+    }
+}
+
+struct Performance<'a> {
+    stage: &'a mut dyn Stage,
+    /// What came and was not yet called for.
+    stanzas: VecDeque<(Duration, Element)>,
+    messages: VecDeque<(Duration, Message)>,
+    bindings: Bindings,
+}
+
+impl Performance<'_> {
+    fn step(&mut self, act: &Act) -> Result<(), String> {
+        match act {
+            Act::XmppSays(line) => self.stage.say_stanza(line.element(&self.bindings)?),
+            Act::XmppHears(pattern, timing) => return self.hear_stanza(pattern, *timing),
+            Act::SipSays(line) => self.stage.say_sip(SipLines::Request(line.clone(), self.bindings.clone())),
+            Act::SipRepeats => self.stage.say_sip(SipLines::Again),
+            Act::SipAnswers(answer) => self.stage.say_sip(SipLines::Answer(answer.clone())),
+            Act::SipHears(pattern, timing) => return self.hear_message(pattern, *timing),
+            Act::Wait(time) => self.rest(*time),
+            Act::Differ(names) => {
+                if let Some((one, other)) = self.bindings.first_equal(names) {
+                    let text = self.bindings.get(one).unwrap_or_default();
+                    return Err(format!("${one} and ${other} are the same: {text:?}"));
+                }
+            }
+            Act::Fault(fault) => self.stage.fail(*fault),
+        }
+        Ok(())
+    }
+
+    fn hear_stanza(&mut self, pattern: &StanzaPattern, timing: Timing) -> Result<(), String> {
+        let start = self.stage.elapsed();
+        self.wait_until(start + timing.within, |performance| !performance.stanzas.is_empty());
+        let Some((at, stanza)) = self.stanzas.pop_front() else {
+            return Err(self.nothing("XMPP", timing));
+        };
+        pattern
+            .matches(&stanza, &mut self.bindings)
+            .map_err(|mismatch| told(&mismatch, &show_stanza(&stanza)))?;
+        in_time(at.saturating_sub(start), timing)
+    }
+
+    fn hear_message(&mut self, pattern: &SipPattern, timing: Timing) -> Result<(), String> {
+        let start = self.stage.elapsed();
+        self.wait_until(start + timing.within, |performance| !performance.messages.is_empty());
+        let Some((at, message)) = self.messages.pop_front() else {
+            return Err(self.nothing("SIP", timing));
+        };
+        pattern
+            .matches(&message, &mut self.bindings)
+            .map_err(|mismatch| told(&mismatch, &show_message(&message)))?;
+        in_time(at.saturating_sub(start), timing)
+    }
+
+    fn nothing(&self, side: &str, timing: Timing) -> String {
+        let instead = self.uncalled().map_or(String::new(), |heard| format!("; instead there came {heard}"));
+        format!("nothing came on the {side} side within {:?}{instead}", timing.within)
+    }
+
+    /// Returns in words what came and no step called for.
+    fn uncalled(&self) -> Option<String> {
+        let stanza = self.stanzas.front().map(|(_, stanza)| show_stanza(stanza));
+        stanza.or_else(|| self.messages.front().map(|(_, message)| show_message(message)))
+    }
+
+    fn rest(&mut self, time: Duration) {
+        let end = self.stage.elapsed() + time;
+        self.wait_until(end, |_| false);
+    }
+
+    fn wait_until(&mut self, end: Duration, enough: impl Fn(&Self) -> bool) {
+        loop {
+            while let Some((at, heard)) = self.stage.poll_heard() {
+                match heard {
+                    Heard::Stanza(stanza) => self.stanzas.push_back((at, *stanza)),
+                    Heard::Sip(message) => self.messages.push_back((at, *message)),
+                }
+            }
+            let left = end.saturating_sub(self.stage.elapsed());
+            if enough(self) || left.is_zero() {
+                return;
+            }
+            self.stage.pass(left);
+        }
+    }
+}
+
+fn in_time(took: Duration, timing: Timing) -> Result<(), String> {
+    if took < timing.after {
+        return Err(format!("it came after {took:?}, which is before {:?}", timing.after));
+    }
+    if took > timing.within {
+        return Err(format!("it came after {took:?}, which is later than {:?}", timing.within));
+    }
+    Ok(())
+}
+
+fn told(mismatch: &Mismatch, whole: &str) -> String {
+    format!("{mismatch}\nin {whole}")
+}
+
+fn show_stanza(stanza: &Element) -> String {
+    format!("the stanza {stanza}")
+}
+
+fn show_message(message: &Message) -> String {
+    let mut octets = Vec::new();
+    message.print(&mut octets);
+    format!("the message\n{}", String::from_utf8_lossy(&octets).replace('\r', ""))
+}
+
+/// How long nothing may come after the last step.
+const SILENCE: Duration = Duration::from_secs(2);
