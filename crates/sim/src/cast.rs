@@ -100,7 +100,7 @@ pub struct Watched<M> {
 }
 
 impl<M> Watched<M> {
-    fn effect(&self, output: PeerOutput) -> Effect {
+    pub(crate) fn effect(&self, output: PeerOutput) -> Effect {
         match output {
             PeerOutput::Order(order) => Effect::Order(order),
             PeerOutput::Said(said) => {

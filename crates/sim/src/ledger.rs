@@ -100,7 +100,7 @@ impl Ledger {
         let stories = self.stories();
         let mut broken: Vec<_> =
             stories.iter().flat_map(|(text, story)| judge_story(text, story, conditions)).collect();
-        broken.extend(judge_order(&stories));
+        broken.extend(judge_order(&stories, conditions));
         broken
     }
 
@@ -170,8 +170,10 @@ fn judge_story(text: &str, story: &Story, conditions: Conditions) -> Vec<Broken>
     broken
 }
 
-/// First showings of one pair come in the order of sending; a repetition may come late (N5).
-fn judge_order(stories: &BTreeMap<String, Story>) -> Vec<Broken> {
+/// First showings of one pair come in the order of sending; a repetition may come late (N5). After two faults the
+/// first showing can itself be a repetition: what was to be refused is lost with its refusal, and sent again.
+fn judge_order(stories: &BTreeMap<String, Story>, conditions: Conditions) -> Vec<Broken> {
+    let may_repeat = matches!(conditions, Conditions::Faulty { faults: 2.. });
     let mut pairs = BTreeMap::<&str, Vec<(&Story, usize, &str)>>::new();
     for (text, story) in stories {
         if let Some((first, _)) = story.shown.first()
@@ -186,7 +188,8 @@ fn judge_order(stories: &BTreeMap<String, Story>) -> Vec<Broken> {
         for two in shown.windows(2) {
             let ((before, first, text), (after, second, other)) = (two[0], two[1]);
             let is_ordered = before.in_order || before.told.is_some_and(|told| told < after.sent);
-            if is_ordered && first > second {
+            let is_repetition = may_repeat && before.told.is_none_or(|told| told > second);
+            if is_ordered && first > second && !is_repetition {
                 let how = format!("it was shown after {other:?}, which was sent later ({pair})");
                 broken.push(Broken { promise: "N5", text: text.to_owned(), how });
             }

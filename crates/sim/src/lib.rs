@@ -10,6 +10,7 @@ pub mod ledger;
 pub mod machine;
 mod names;
 mod network;
+pub mod play;
 pub mod scene;
 pub mod trial;
 pub mod wire;

@@ -10,7 +10,6 @@ use clock_types::Ids;
 use gateway_role::{AddressRange, Gateway, Peers, ProxyLink, SipDomain};
 use net_types::{CertificateNames, Identity, ListenerId, Remote, TlsClient, Trust};
 use peer_role::{Acks, Answers, Proves, SipSettings, SipUserAgent, XmppServer, XmppSettings};
-use proxy_role as proxy_settings;
 use proxy_role::Proxy;
 use sip_proto::endpoint::{self, FixedHop, Route, Transport};
 use sip_types::uri::Host;
@@ -58,11 +57,11 @@ pub struct Scene {
     pub log: Log,
 }
 
-const PROXY: &str = "203.0.113.1";
+pub(crate) const PROXY: &str = "203.0.113.1";
 const PROXY_INSIDE: &str = "203.0.113.1:23456";
-const GATEWAY: &str = "10.0.0.2";
+pub(crate) const GATEWAY: &str = "10.0.0.2";
 const XMPP: &str = "198.51.100.3";
-const SIP: &str = "10.0.0.9";
+pub(crate) const SIP: &str = "10.0.0.9";
 
 impl Scene {
     /// Sets the stage and starts everybody.
@@ -71,8 +70,8 @@ impl Scene {
         let mut world = World::new(seed);
         certificates(&mut world);
         let log: Log = Rc::new(RefCell::new(Vec::new()));
-        let proxy = add_proxy(&mut world, options);
-        let gateway = add_gateway(&mut world, options);
+        let proxy = add_proxy(&mut world, proxy_settings(options));
+        let gateway = add_gateway(&mut world, options.transport, gateway_settings(options));
         let xmpp = add_xmpp(&mut world, options, &log);
         let sip = add_sip(&mut world, options, &log);
         for node in [proxy, gateway, xmpp, sip] {
@@ -141,19 +140,19 @@ fn pair(from: &str, to: &str) -> String {
     format!("{} → {}", bare(from), bare(to))
 }
 
-fn identity(name: &str) -> Identity {
+pub(crate) fn identity(name: &str) -> Identity {
     Identity(name.into())
 }
 
-fn domain(name: &str) -> DomainName {
+pub(crate) fn domain(name: &str) -> DomainName {
     DomainName::parse(name).expect("the scene's domains are domains")
 }
 
-fn address(text: &str) -> IpAddr {
+pub(crate) fn address(text: &str) -> IpAddr {
     text.parse().expect("the scene's addresses are addresses")
 }
 
-fn certificates(world: &mut World) {
+pub(crate) fn certificates(world: &mut World) {
     let names = |dns: &[&str]| CertificateNames {
         dns: dns.iter().map(|name| (*name).to_owned()).collect(),
         uri: dns.iter().map(|name| format!("sip:{name}")).collect(),
@@ -168,28 +167,33 @@ fn certificates(world: &mut World) {
     world.authorities.trust(Trust("private".into()), "private");
 }
 
-fn add_proxy(world: &mut World, options: Options) -> NodeId {
-    let partners: SocketAddr = SocketAddr::new(address(PROXY), 5269);
-    let gateways: SocketAddr = PROXY_INSIDE.parse().expect("the scene's addresses are addresses");
-    let mut partner = proxy_settings::Partner::new(domain("x.example"));
-    partner.fixed_host = Some(format!("{XMPP}:5269"));
+/// Returns a partner of the proxy that is always found at this address.
+pub(crate) fn partner(name: &str, host: &str, options: Options) -> proxy_role::Partner {
+    let mut partner = proxy_role::Partner::new(domain(name));
+    partner.fixed_host = Some(format!("{host}:5269"));
     partner.allow_private_addresses = true;
     partner.direct_tls = false;
     let (sasl, dialback) = match options.proves {
-        Proves::Certificate => (proxy_settings::Negotiation::Required, false),
-        Proves::Dialback => (proxy_settings::Negotiation::NotSupported, true),
-        Proves::Either => (proxy_settings::Negotiation::Optional, true),
+        Proves::Certificate => (proxy_role::Negotiation::Required, false),
+        Proves::Dialback => (proxy_role::Negotiation::NotSupported, true),
+        Proves::Either => (proxy_role::Negotiation::Optional, true),
     };
     (partner.sasl, partner.dialback) = (sasl, dialback);
-    let settings = proxy_settings::Settings {
-        served: vec![proxy_settings::Served { domain: domain("s.example"), identity: identity("s.example") }],
-        partners: vec![partner],
+    partner
+}
+
+pub(crate) fn proxy_settings(options: Options) -> proxy_role::Settings {
+    let partners: SocketAddr = SocketAddr::new(address(PROXY), 5269);
+    let gateways: SocketAddr = PROXY_INSIDE.parse().expect("the scene's addresses are addresses");
+    proxy_role::Settings {
+        served: vec![proxy_role::Served { domain: domain("s.example"), identity: identity("s.example") }],
+        partners: vec![partner("x.example", XMPP, options)],
         denied: Vec::new(),
         open: None,
         trust: Trust("public".into()),
         dialback_secret: Some("a secret that all proxies of s.example share".to_owned()),
-        limits: proxy_settings::Limits::default(),
-        link: proxy_settings::Link {
+        limits: proxy_role::Limits::default(),
+        link: proxy_role::Link {
             name: "proxy".to_owned(),
             identity: identity("proxy"),
             trust: Trust("private".into()),
@@ -197,11 +201,15 @@ fn add_proxy(world: &mut World, options: Options) -> NodeId {
             in_process: false,
         },
         listeners: vec![
-            proxy_settings::Listener { address: partners, kind: proxy_settings::ListenerKind::Partners },
-            proxy_settings::Listener { address: gateways, kind: proxy_settings::ListenerKind::Gateways },
+            proxy_role::Listener { address: partners, kind: proxy_role::ListenerKind::Partners },
+            proxy_role::Listener { address: gateways, kind: proxy_role::ListenerKind::Gateways },
         ],
         version: None,
-    };
+    }
+}
+
+pub(crate) fn add_proxy(world: &mut World, settings: proxy_role::Settings) -> NodeId {
+    let [partners, gateways] = [0, 1].map(|place: usize| settings.listeners[place].address);
     let link_tls = settings.listener_tls(ListenerId(1)).expect("the link's listener speaks TLS");
     let listeners = vec![
         Listener { id: ListenerId(0), address: partners, kind: ListenerKind::Stream },
@@ -213,7 +221,7 @@ fn add_proxy(world: &mut World, options: Options) -> NodeId {
     world.add("proxy", address(PROXY), listeners, maker)
 }
 
-fn sip_listeners(
+pub(crate) fn sip_listeners(
     node: &str,
     transport: Transport,
     id: &Identity,
@@ -243,8 +251,18 @@ fn route_to(node: &str, transport: Transport, name: &str) -> Route {
     Route::fixed(hop)
 }
 
-fn add_gateway(world: &mut World, options: Options) -> NodeId {
-    let (ours, worlds) = sip_listeners(GATEWAY, options.transport, &identity("gateway"));
+/// Returns how the SIP server shakes hands with the gateway.
+pub(crate) fn pool_towards_gateway() -> TlsClient {
+    TlsClient {
+        name: "gateway.inside".to_owned(),
+        identity: Some(identity("pool")),
+        trust: Trust("private".into()),
+        alpn: Vec::new(),
+    }
+}
+
+pub(crate) fn gateway_settings(options: Options) -> gateway_role::Settings {
+    let (ours, _) = sip_listeners(GATEWAY, options.transport, &identity("gateway"));
     let sip = endpoint::Settings::new(ours, Some(identity("gateway")), Trust("private".into()));
     let mut settings = gateway_role::Settings::new(sip);
     let remote = Remote::Address(PROXY_INSIDE.parse().expect("the scene's addresses are addresses"));
@@ -263,6 +281,15 @@ fn add_gateway(world: &mut World, options: Options) -> NodeId {
         peers: Peers { names: vec!["pool.s.example".to_owned()], addresses },
         to_sip: ToSipOptions { datagram: options.transport == Transport::Udp, ..ToSipOptions::default() },
     }];
+    settings
+}
+
+pub(crate) fn add_gateway(
+    world: &mut World,
+    transport: Transport,
+    settings: gateway_role::Settings,
+) -> NodeId {
+    let (_, worlds) = sip_listeners(GATEWAY, transport, &identity("gateway"));
     let maker = Box::new(move |start: Start| {
         let ids = Ids::random(start.seed);
         Box::new(Gateway::new(settings.clone(), start.recovered, ids, start.now))

@@ -1,0 +1,275 @@
+//! Plays (`scenarios/`) in the simulated world: Gangway's two roles between a play's XMPP and SIP servers.
+//!
+//! A server stands there for every domain that the play names below `x.example`, each with streams of its own.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use clock_types::{Ids, Moment, Now};
+use net_types::{CertificateNames, Event, ListenerId, Trust};
+use peer_role::play::{Fault, Flaw, Heard, Play, SipLines, Stage, perform};
+use peer_role::{Acks, Proves, Said, SipActor, SipActorSettings, Stanzas, XmppServer, XmppSettings};
+use sip_proto::endpoint::Transport;
+use sip_types::{Limits, parse_datagram};
+use translate::Profile;
+use translate::message::{Headline, MessageKind};
+use xmpp_types::jid::{DomainName, Jid};
+use xmpp_types::xml::Element;
+
+use crate::cast::{Log, Peer, Watched};
+use crate::machine::{Effect, Machine, Start};
+use crate::scene::{self, Options};
+use crate::world::{Listener, ListenerKind, NodeId, World};
+
+/// Why a play failed.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// Where and how.
+    pub flaw: Flaw,
+    /// All that was said and done until then.
+    pub history: String,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.flaw.fmt(out)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// Performs the play that `text` is.
+///
+/// # Errors
+/// Says on which line the play is no play, or failed.
+pub fn perform_text(text: &str, seed: u64) -> Result<(), Failure> {
+    let unperformed = |line, what| Failure { flaw: Flaw { line, what }, history: String::new() };
+    let play = Play::parse(text).map_err(|bad| unperformed(bad.line, bad.what))?;
+    let mut stage = SimStage::new(&play, &domains_in(text), seed).map_err(|what| unperformed(1, what))?;
+    perform(&play, &mut stage).map_err(|flaw| Failure { flaw, history: stage.history() })
+}
+
+/// Returns `x.example` and the domains below it that stand in a play's text.
+#[must_use]
+pub fn domains_in(text: &str) -> BTreeSet<DomainName> {
+    let words = text.split(|c: char| !c.is_alphanumeric() && !matches!(c, '-' | '.'));
+    let below = words.filter(|word| word.ends_with(".x.example"));
+    below.chain(["x.example"]).filter_map(|word| DomainName::parse(word).ok()).collect()
+}
+
+/// The world as the stage of one play.
+struct SimStage {
+    world: World,
+    proxy: NodeId,
+    gateway: NodeId,
+    servers: Vec<(DomainName, NodeId)>,
+    sip: NodeId,
+    log: Log,
+    /// How much of the log is on its way to the play.
+    read: usize,
+    start: Moment,
+}
+
+impl SimStage {
+    fn new(play: &Play, domains: &BTreeSet<DomainName>, seed: u64) -> Result<Self, String> {
+        let transport = match play.setting("transport") {
+            None | Some("tcp") => Transport::Tcp,
+            Some("udp") => Transport::Udp,
+            Some("tls") => Transport::Tls,
+            Some(other) => return Err(format!("there is no transport {other:?}")),
+        };
+        let options =
+            Options { transport, acks: Acks::Counted, both_ways: true, proves: Proves::Certificate };
+        let mut gateway = scene::gateway_settings(options);
+        for (name, value) in &play.settings {
+            set(&mut gateway, name, value)?;
+        }
+        let hosts: Vec<_> =
+            domains.iter().zip(3..).map(|(domain, n)| (domain, format!("198.51.100.{n}"))).collect();
+        let mut proxy = scene::proxy_settings(options);
+        proxy.partners =
+            hosts.iter().map(|(domain, host)| scene::partner(domain.as_str(), host, options)).collect();
+
+        let mut world = World::new(seed);
+        scene::certificates(&mut world);
+        let log: Log = Rc::new(RefCell::new(Vec::new()));
+        let proxy = scene::add_proxy(&mut world, proxy);
+        let gateway = scene::add_gateway(&mut world, transport, gateway);
+        let servers: Vec<_> = hosts
+            .into_iter()
+            .map(|(domain, host)| (domain.clone(), add_server(&mut world, domain, &host, &log)))
+            .collect();
+        let sip = add_actor(&mut world, transport, &log);
+        for node in [proxy, gateway, sip].into_iter().chain(servers.iter().map(|(_, node)| *node)) {
+            world.start(node);
+        }
+        world.run(UNTIL_READY);
+        let start = world.now().moment;
+        Ok(Self { world, proxy, gateway, servers, sip, log, read: 0, start })
+    }
+
+    fn set_acks(&mut self, acks: Acks) {
+        for (_, node) in self.servers.clone() {
+            self.world.with(node, |server: &mut Watched<XmppServer>, now| server.peer.set_acks(acks, now));
+        }
+    }
+
+    fn history(&self) -> String {
+        let line = |(moment, who, what): &(Moment, String, String)| {
+            format!("{:>12.6} {who:>9}  {what}\n", moment.since_origin().as_secs_f64())
+        };
+        self.world.history.iter().map(line).collect()
+    }
+}
+
+impl Stage for SimStage {
+    fn elapsed(&self) -> Duration {
+        self.world.now().moment.since(self.start)
+    }
+
+    fn pass(&mut self, at_most: Duration) {
+        let end = self.elapsed() + at_most;
+        while self.elapsed() < end && self.read == self.log.borrow().len() {
+            self.world.run(TICK.min(end - self.elapsed()));
+        }
+    }
+
+    fn poll_heard(&mut self) -> Option<(Duration, Heard)> {
+        let at = self.elapsed();
+        loop {
+            let (_, said) = self.log.borrow().get(self.read)?.clone();
+            self.read += 1;
+            match said {
+                Said::Stanza(stanza) => return Some((at, Heard::Stanza(stanza))),
+                Said::Message(octets) => {
+                    if let Ok(message) = parse_datagram(&octets, &Limits::default()) {
+                        return Some((at, Heard::Sip(Box::new(message))));
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn say_stanza(&mut self, stanza: Element) {
+        let from = stanza.attr("from").and_then(|from| Jid::parse(from).ok());
+        let server = from.and_then(|from| self.servers.iter().find(|(domain, _)| domain == from.domain()));
+        let (_, node) = server.expect("a server stands there for every domain that the play names");
+        let id = stanza.attr("id").unwrap_or_default().to_owned();
+        self.world.with(*node, |server: &mut Watched<XmppServer>, now| {
+            server.peer.send_stanza(stanza, &id, now);
+        });
+    }
+
+    fn say_sip(&mut self, lines: SipLines) {
+        self.world.with(self.sip, |actor: &mut Watched<SipActor>, _| actor.peer.say(&lines));
+    }
+
+    fn fail(&mut self, fault: Fault) {
+        match fault {
+            Fault::RestartGateway => {
+                self.world.crash(self.gateway);
+                self.world.start(self.gateway);
+            }
+            Fault::RestartProxy => {
+                self.world.crash(self.proxy);
+                self.world.start(self.proxy);
+            }
+            Fault::CutLink => self.world.reset_between(self.proxy, self.gateway),
+            Fault::HoldLink => self.world.set_cut(self.proxy, self.gateway, true),
+            Fault::MendLink => self.world.set_cut(self.proxy, self.gateway, false),
+            Fault::HoldAcks => self.set_acks(Acks::Withheld),
+            Fault::ReleaseAcks => self.set_acks(Acks::Counted),
+        }
+    }
+}
+
+/// Changes one setting as a play says it.
+fn set(gateway: &mut gateway_role::Settings, name: &str, value: &str) -> Result<(), String> {
+    let to_sip = &mut gateway.domains[0].to_sip;
+    match (name, value) {
+        // The stage is built with it.
+        ("transport", _) => {}
+        ("message-type", "chat") => gateway.to_xmpp.kind = MessageKind::Chat,
+        ("message-type", "normal") => gateway.to_xmpp.kind = MessageKind::Normal,
+        ("headline", "deliver") => to_sip.headline = Headline::Deliver,
+        ("headline", "drop") => to_sip.headline = Headline::Drop,
+        ("headline", "refuse") => to_sip.headline = Headline::Refuse,
+        ("profile", "standard") => to_sip.profile = Profile::Standard,
+        ("profile", "bare") => to_sip.profile = Profile::BareAddress,
+        ("body-max", octets) => {
+            to_sip.body_max = octets.parse().map_err(|_| "body-max is a number of octets".to_owned())?;
+        }
+        _ => return Err(format!("there is no setting {name} {value}")),
+    }
+    Ok(())
+}
+
+fn add_server(world: &mut World, domain: &DomainName, host: &str, log: &Log) -> NodeId {
+    let name = domain.to_ascii();
+    let names = CertificateNames { dns: vec![name.to_owned()], ..CertificateNames::default() };
+    world.authorities.issue(scene::identity(name), names, "public");
+    let mut settings = XmppSettings::new(domain.clone(), scene::identity(name), Trust("public".into()));
+    settings.hosts = [(scene::domain("s.example"), format!("{}:5269", scene::PROXY))].into_iter().collect();
+    settings.stanzas = Stanzas::Told;
+    settings.proves = Proves::Certificate;
+    let address = scene::address(host);
+    let kind = ListenerKind::Stream;
+    let listeners = vec![Listener { id: ListenerId(0), address: SocketAddr::new(address, 5269), kind }];
+    let log = Rc::clone(log);
+    let maker = Box::new(move |start: Start| {
+        let peer = XmppServer::new(settings.clone(), Ids::random(start.seed));
+        Box::new(Watched { peer, name: Peer::Xmpp, log: Rc::clone(&log) }) as Box<dyn Machine>
+    });
+    world.add(domain.as_str(), address, listeners, maker)
+}
+
+fn add_actor(world: &mut World, transport: Transport, log: &Log) -> NodeId {
+    let (_, listeners) = scene::sip_listeners(scene::SIP, transport, &scene::identity("pool"));
+    let port = transport.default_port();
+    let settings = SipActorSettings {
+        transport,
+        sent_by: format!("{}:{port}", scene::SIP),
+        gateway: SocketAddr::new(scene::address(scene::GATEWAY), port),
+        tls: (transport == Transport::Tls).then(scene::pool_towards_gateway),
+    };
+    let log = Rc::clone(log);
+    let maker = Box::new(move |start: Start| {
+        let peer = SipActor::new(settings.clone(), Ids::random(start.seed));
+        Box::new(Watched { peer, name: Peer::Sip, log: Rc::clone(&log) }) as Box<dyn Machine>
+    });
+    world.add("s.example", scene::address(scene::SIP), listeners, maker)
+}
+
+impl Machine for Watched<SipActor> {
+    fn handle_event(&mut self, event: Event, now: Now) {
+        self.peer.handle_event(event, now);
+    }
+
+    fn handle_timeout(&mut self, now: Now) {
+        self.peer.handle_timeout(now);
+    }
+
+    fn poll_output(&mut self) -> Option<Effect> {
+        let output = self.peer.poll_output()?;
+        Some(self.effect(output))
+    }
+
+    fn poll_timeout(&self) -> Option<Moment> {
+        self.peer.poll_timeout()
+    }
+
+    fn as_any(&mut self) -> &mut dyn Any {
+        self
+    }
+}
+
+/// How exactly it is known when something came.
+const TICK: Duration = Duration::from_millis(5);
+/// Until the link is up.
+const UNTIL_READY: Duration = Duration::from_secs(2);
