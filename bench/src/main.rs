@@ -1,3 +1,200 @@
-//! Load generators and side-by-side measurements.
+//! Load generators and side-by-side measurements, on loopback.
+//!
+//! ```text
+//!   agent (SIP) ──▶ gangway gateway ──▶ gangway proxy ──▶ partner (XMPP)     and back
+//!   sender (SIP) ──▶ Kamailio ──▶ receiver (SIP)                             the yardstick
+//! ```
+//!
+//! A message counts when it has arrived at its receiver *and* its sender was told so: by a SIP 200, or by an
+//! acknowledgement (XEP-0198). The generators are made of the product's own values and stream machines, and run
+//! in this process; what is measured runs in processes of its own.
 
-fn main() {}
+mod ledger;
+mod measure;
+mod pacing;
+mod peer;
+mod process;
+mod report;
+mod sip;
+mod site;
+mod xmpp;
+mod yardstick;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+
+use ledger::Pace;
+use measure::{Path as Measured, Series};
+use report::Report;
+use site::{Credentials, Shape, Site, TRANSPORTS};
+use yardstick::{DIRECT, Relay, THROUGH};
+
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// Measures gangway on loopback, beside Kamailio's plain relay.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// About ten seconds: asserts that every message arrives, and measures nothing to rely on.
+    #[arg(long)]
+    quick: bool,
+    /// The binary to measure; without it the one beside this program.
+    #[arg(long, value_name = "FILE")]
+    gangway: Option<PathBuf>,
+    /// Kamailio's binary, for the yardstick.
+    #[arg(long, value_name = "FILE", default_value = "/usr/sbin/kamailio")]
+    kamailio: PathBuf,
+    /// Only paths whose name contains this.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    only: String,
+    /// How many runs make a median.
+    #[arg(long, default_value_t = 5)]
+    runs: usize,
+    /// How long a run lasts, in seconds.
+    #[arg(long, default_value_t = 3.0)]
+    seconds: f64,
+    /// How many messages are under way at once.
+    #[arg(long, default_value_t = 400)]
+    window: usize,
+    /// The rate at which latency is measured, in messages a second.
+    #[arg(long, default_value_t = 500)]
+    rate: u32,
+    /// Writes the figures to a file as JSON, too.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Leaves configurations and logs in this directory.
+    #[arg(long, value_name = "DIRECTORY")]
+    keep: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::parse();
+    if arguments.quick {
+        (arguments.runs, arguments.seconds, arguments.window) = (1, 0.4, 50);
+    }
+    let home = arguments
+        .keep
+        .clone()
+        .unwrap_or_else(|| std::env::temp_dir().join(format!("gangway-bench-{}", std::process::id())));
+    let result = std::fs::create_dir_all(&home).map_err(|why| why.to_string());
+    let result = result.and_then(|()| measure(&arguments, &home));
+    if arguments.keep.is_none() {
+        // What stays behind is in the system's temporary directory.
+        let _ = std::fs::remove_dir_all(&home);
+    }
+    match result {
+        Ok(report) => show(&arguments, &report),
+        Err(why) => {
+            eprintln!("bench: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn show(arguments: &Arguments, report: &Report) -> ExitCode {
+    print!("{}", report.print());
+    if let Some(file) = &arguments.json
+        && let Err(why) = std::fs::write(file, format!("{:#}\n", report.json()))
+    {
+        eprintln!("bench: {}: {why}", file.display());
+        return ExitCode::FAILURE;
+    }
+    if report.flaws().next().is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+fn measure(arguments: &Arguments, home: &Path) -> Result<Report, String> {
+    let gangway = arguments.gangway.clone().map_or_else(site::beside_us, Ok)?;
+    let kamailio = Some(arguments.kamailio.as_path()).filter(|path| path.is_file() && !arguments.quick);
+    let credentials = Credentials::new()?;
+    let mut report = Report { conditions: report::conditions(kamailio, &gangway), ..Report::default() };
+    report.conditions.push((
+        "runs",
+        format!(
+            "{} of {} s, {} messages under way at once or {} a second",
+            arguments.runs, arguments.seconds, arguments.window, arguments.rate
+        ),
+    ));
+    for (shape, words) in [(Shape::OneProcess, "one process"), (Shape::TwoProcesses, "two processes")] {
+        if arguments.wants_any(&site_names(shape, words)) {
+            let site = Site::start(&gangway, &home.join(words.replace(' ', "-")), shape, &credentials)?;
+            arguments.measure_all(site_paths(&site, shape, words), &mut report);
+        }
+    }
+    if !arguments.quick && arguments.wants_any(&relay_names()) {
+        let relay = Relay::start(kamailio, &home.join("relay"), &credentials)?;
+        arguments.measure_all(relay_paths(&relay), &mut report);
+    }
+    Ok(report)
+}
+
+/// Returns the names of what is measured at a site: every transport in one process, TLS in two.
+fn site_names(shape: Shape, words: &str) -> Vec<String> {
+    let transports = if shape == Shape::OneProcess { &TRANSPORTS[..] } else { &TRANSPORTS[..1] };
+    let both = |transport: &&str| {
+        let transport = transport.to_uppercase();
+        [format!("SIP {transport} to XMPP, {words}"), format!("XMPP to SIP {transport}, {words}")]
+    };
+    transports.iter().flat_map(both).collect()
+}
+
+fn site_paths<'a>(site: &'a Site, shape: Shape, words: &str) -> Vec<Measured<'a>> {
+    let path = |(at, name): (usize, String)| {
+        let (from, to) =
+            if at % 2 == 0 { (&site.agent, &site.partner) } else { (&site.partner, &site.agent) };
+        Measured { name, from, way: at / 2, to, processes: site.processes.iter().collect() }
+    };
+    site_names(shape, words).into_iter().enumerate().map(path).collect()
+}
+
+/// Returns the names of what is measured beside the product, in the order of the sender's ways.
+fn relay_names() -> Vec<String> {
+    let through = THROUGH.iter().map(|transport| format!("Kamailio's relay, SIP {transport}"));
+    let direct = DIRECT.iter().map(|transport| format!("SIP {transport} direct, nothing between"));
+    through.chain(direct).collect()
+}
+
+fn relay_paths(relay: &Relay) -> Vec<Measured<'_>> {
+    let path = |(way, name): (usize, String)| {
+        let processes = relay.process.iter().filter(|_| way < THROUGH.len()).collect();
+        Measured { name, from: &relay.sender, way, to: &relay.receiver, processes }
+    };
+    let absent = if relay.process.is_some() { 0 } else { THROUGH.len() };
+    relay_names().into_iter().enumerate().skip(absent).map(path).collect()
+}
+
+impl Arguments {
+    fn wants(&self, name: &str) -> bool {
+        name.contains(&self.only)
+    }
+
+    fn wants_any(&self, names: &[String]) -> bool {
+        names.iter().any(|name| self.wants(name))
+    }
+
+    fn measure_all(&self, paths: Vec<Measured<'_>>, report: &mut Report) {
+        let lasts = Duration::from_secs_f64(self.seconds);
+        let interval = Duration::from_secs(1) / self.rate.max(1);
+        for path in paths.into_iter().filter(|path| self.wants(&path.name)) {
+            if self.rate > 0 {
+                let series = path.measure(Pace::Every(interval), lasts, self.runs);
+                Self::tell(&series, "at a fixed rate");
+                report.latency.push(series);
+            }
+            if self.window > 0 {
+                let series = path.measure(Pace::Window(self.window), lasts, self.runs);
+                Self::tell(&series, "as fast as it goes");
+                report.throughput.push(series);
+            }
+        }
+    }
+
+    /// Says on standard error how far it is.
+    fn tell(series: &Series, how: &str) {
+        let rate = series.median(|sample| sample.outcome.rate());
+        let per_cpu = series.median(|sample| sample.per_cpu_second(None));
+        eprintln!("bench: {}, {how}: {rate:.0} messages/s, {per_cpu:.0} a CPU second", series.name);
+    }
+}

@@ -1,0 +1,259 @@
+//! The SIP side: a user agent server and client that sends MESSAGE and answers 200, and does nothing else.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clock_types::{Moment, Now};
+use net::Role;
+use net_types::{Bytes, ConnectionId, Event, ListenerId, Order, Remote, TlsClient};
+use sip_types::framing::Limits;
+use sip_types::message::{Message, Request, Response};
+use sip_types::{Frame, StreamFramer, parse_datagram};
+
+use crate::ledger::Run;
+use crate::pacing::{Sending, USERS, number_of, text};
+use crate::peer::{Command, Emitted};
+
+/// How requests travel.
+#[derive(Clone, Debug)]
+pub enum Transport {
+    /// Datagrams, from a socket of the agent's.
+    Udp(ListenerId),
+    /// A stream.
+    Tcp,
+    /// A stream over TLS.
+    Tls(TlsClient),
+}
+
+/// Where requests may be sent.
+#[derive(Clone, Debug)]
+pub struct Way {
+    /// How.
+    pub transport: Transport,
+    /// To which address.
+    pub to: SocketAddr,
+    /// The senders' domain.
+    pub from_domain: String,
+    /// The recipients' domain.
+    pub to_domain: String,
+}
+
+/// The agent.
+pub struct Agent {
+    ways: Vec<Way>,
+    local: SocketAddr,
+    framers: Vec<(ConnectionId, StreamFramer)>,
+    receiving: Option<Arc<Run>>,
+    sending: Option<Sending>,
+    outputs: VecDeque<Emitted>,
+}
+
+/// Where something came from, and its answer goes to.
+#[derive(Clone, Copy, Debug)]
+enum Source {
+    Stream(ConnectionId),
+    Datagram(ListenerId, SocketAddr),
+}
+
+impl Agent {
+    /// Returns an agent that sends by these ways; `local` is the address that it gives for itself.
+    pub fn new(ways: Vec<Way>, local: SocketAddr) -> Self {
+        let mut agent = Self {
+            ways,
+            local,
+            framers: Vec::new(),
+            receiving: None,
+            sending: None,
+            outputs: VecDeque::new(),
+        };
+        for at in 0..agent.ways.len() {
+            let way = &agent.ways[at];
+            let tls = match &way.transport {
+                Transport::Udp(_) => continue,
+                Transport::Tcp => None,
+                Transport::Tls(client) => Some(Box::new(client.clone())),
+            };
+            agent.outputs.push_back(Emitted::Order(Order::Connect {
+                connection: connection_of(at),
+                to: Remote::Address(way.to),
+                tls,
+                timeout: Duration::from_secs(5),
+            }));
+        }
+        agent
+    }
+
+    fn send(&mut self, count: usize) {
+        let Some(sending) = &mut self.sending else { return };
+        let Some(way) = self.ways.get(sending.way) else { return };
+        let mut run = Vec::new();
+        for _ in 0..count {
+            let Some(number) = sending.run.begin() else {
+                sending.end();
+                break;
+            };
+            let start = run.len();
+            print_request(number, way, self.local, &mut run);
+            if let Transport::Udp(socket) = way.transport {
+                let bytes = Bytes::copy_from_slice(&run[start..]);
+                self.outputs.push_back(Emitted::Order(Order::SendDatagram { socket, to: way.to, bytes }));
+                run.clear();
+            }
+        }
+        if !run.is_empty() {
+            let connection = connection_of(sending.way);
+            self.outputs.push_back(Emitted::Order(Order::Send { connection, bytes: run.into() }));
+        }
+    }
+
+    fn hear(&mut self, connection: ConnectionId, bytes: &[u8]) {
+        let Some(at) = self.framers.iter().position(|(known, _)| *known == connection) else { return };
+        self.framers[at].1.push(bytes);
+        while let Some(frame) = self.framers[at].1.poll_frame() {
+            match frame {
+                Frame::Message(message) => self.take(message, Source::Stream(connection)),
+                Frame::Ping => self.answer(b"\r\n".to_vec(), Source::Stream(connection)),
+                Frame::Pong => {}
+                Frame::Malformed(_) | Frame::Lost(_) => self.strange(),
+            }
+        }
+    }
+
+    fn take(&mut self, message: Message, source: Source) {
+        match message {
+            Message::Request(request) => self.take_request(&request, source),
+            Message::Response(response) => self.take_response(&response),
+        }
+    }
+
+    fn take_request(&mut self, request: &Request, source: Source) {
+        match (number_of(request.body()), &self.receiving) {
+            (Some(number), Some(run)) => match source {
+                Source::Stream(_) => run.arrived(number),
+                Source::Datagram(..) => run.arrived_by_datagram(number),
+            },
+            _ => self.strange(),
+        }
+        let mut out = Vec::with_capacity(512);
+        Response::to(request, 200).print(&mut out);
+        self.answer(out, source);
+    }
+
+    fn take_response(&mut self, response: &Response) {
+        let (Some(sending), Some(cseq)) = (&self.sending, response.cseq()) else { return };
+        match response.status() {
+            100..=199 => return,
+            200 => sending.run.settled(cseq.number),
+            // 202 is a promise, not the truth about delivery.
+            _ => sending.run.refused(cseq.number),
+        }
+        let more = sending.after_one_settled();
+        self.send(more);
+    }
+
+    fn answer(&mut self, bytes: Vec<u8>, source: Source) {
+        let bytes = Bytes::from(bytes);
+        self.outputs.push_back(Emitted::Order(match source {
+            Source::Stream(connection) => Order::Send { connection, bytes },
+            Source::Datagram(socket, to) => Order::SendDatagram { socket, to, bytes },
+        }));
+    }
+
+    fn strange(&self) {
+        if let Some(run) = &self.receiving {
+            run.strange();
+        }
+    }
+}
+
+impl Role for Agent {
+    type Command = Command;
+    type Notice = ();
+    type Record = ();
+    type Stored = ();
+
+    fn handle_event(&mut self, event: Event, _now: Now) {
+        match event {
+            Event::Accepted { connection, .. } | Event::Connected { connection, .. } => {
+                self.framers.push((connection, StreamFramer::new(Limits::default())));
+            }
+            Event::Bytes { connection, bytes } => self.hear(connection, &bytes),
+            Event::Closed { connection, .. } => self.framers.retain(|(known, _)| *known != connection),
+            Event::Datagram { socket, from, bytes } => match parse_datagram(&bytes, &Limits::default()) {
+                Ok(message) => self.take(message, Source::Datagram(socket, from)),
+                Err(_) => self.strange(),
+            },
+            Event::ConnectFailed { reason, .. } => {
+                eprintln!("bench: the SIP server cannot be reached: {reason}")
+            }
+            Event::TlsStarted { .. } | Event::Resolved { .. } => {}
+        }
+    }
+
+    fn handle_command(&mut self, command: Command, now: Now) {
+        match command {
+            Command::Receive(run) => self.receiving = Some(run),
+            Command::Send(run, way) => {
+                let (sending, count) = Sending::begin(run, way, now);
+                self.sending = Some(sending);
+                self.send(count);
+            }
+        }
+    }
+
+    fn handle_stored(&mut self, (): (), _now: Now) {}
+
+    fn handle_stop(&mut self, _now: Now) {
+        self.outputs.push_back(Emitted::Stopped);
+    }
+
+    fn handle_timeout(&mut self, now: Now) {
+        let due = self.sending.as_mut().map_or(0, |sending| sending.due(now));
+        self.send(due);
+    }
+
+    fn poll_timeout(&self) -> Option<Moment> {
+        self.sending.as_ref()?.next()
+    }
+
+    fn poll_output(&mut self) -> Option<Emitted> {
+        self.outputs.pop_front()
+    }
+}
+
+fn connection_of(way: usize) -> ConnectionId {
+    ConnectionId::dialled(way as u64 + 1)
+}
+
+/// Prints a MESSAGE as a user agent would; its CSeq is the message's number.
+fn print_request(number: u32, way: &Way, local: SocketAddr, out: &mut Vec<u8>) {
+    use std::io::Write as _;
+    let transport = match way.transport {
+        Transport::Udp(_) => "UDP",
+        Transport::Tcp => "TCP",
+        Transport::Tls(_) => "TLS",
+    };
+    let (user, from_domain, to_domain) = (number % USERS, &way.from_domain, &way.to_domain);
+    let text = text(number);
+    // Distinct in every run: a server remembers what it has answered.
+    let call = std::process::id() ^ SALT.fetch_add(1, std::sync::atomic::Ordering::Relaxed).rotate_left(8);
+    write!(
+        out,
+        "MESSAGE sip:user{user}@{to_domain} SIP/2.0\r\n\
+         Via: SIP/2.0/{transport} {local};branch=z9hG4bK{call:08x}{number};rport\r\n\
+         Max-Forwards: 70\r\n\
+         From: <sip:user{user}@{from_domain}>;tag={call:08x}\r\n\
+         To: <sip:user{user}@{to_domain}>\r\n\
+         Call-ID: {call:08x}-{number}@{from_domain}\r\n\
+         CSeq: {number} MESSAGE\r\n\
+         User-Agent: gangway-bench\r\n\
+         Content-Type: text/plain;charset=UTF-8\r\n\
+         Content-Length: {}\r\n\r\n{text}",
+        text.len()
+    )
+    .expect("a vector takes all that is written");
+}
+
+static SALT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
