@@ -14,16 +14,18 @@ impl Proxy {
             match output {
                 Output::Send(connection, bytes) => self.world.send(connection, bytes),
                 Output::Close(connection) => self.world.close(connection),
-                Output::Up { name, resumed, .. } => {
+                Output::Up { gateway, name, resumed } => {
                     self.world.notice(Notice::GatewayUp { name, resumed });
                     self.release_held(now);
+                    self.settle_meanwhile(gateway, now);
                 }
                 Output::Down(gateway, reason) => {
                     let name = self.links.sessions().find(|(other, ..)| *other == gateway);
                     let name = name.map_or_else(|| gateway.to_string(), |(_, name, ..)| name.to_string());
                     self.world.notice(Notice::GatewayDown { name, reason });
                 }
-                Output::Lost(_, stanzas) => {
+                Output::Lost(gateway, stanzas) => {
+                    self.settled_meanwhile.retain(|(origin, _)| *origin != gateway);
                     // The gateway is not coming back for them: another one takes them, or they wait.
                     for (id, stanza) in stanzas {
                         let source = self.on_links.remove(&id);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use clock_types::{Ids, Moment, Now};
 use net_types::{ConnectionId, Event, Order};
 use xmpp_proto::dialback::{Pair, Question, Secret};
-use xmpp_proto::link::{Acceptor as Links, Gateway, LinkSettings, SendId};
+use xmpp_proto::link::{Acceptor as Links, Gateway, LinkSettings, ReceivedId, SendId};
 use xmpp_proto::stream::{Purpose, Rules};
 use xmpp_types::xml;
 
@@ -43,6 +43,8 @@ pub struct Proxy {
     pub(crate) on_links: BTreeMap<SendId, Source>,
     /// Stanzas of partners that wait for a gateway.
     pub(crate) held: VecDeque<Held>,
+    /// Stanzas of gateways that were settled while the gateway was away.
+    pub(crate) settled_meanwhile: Vec<(Gateway, ReceivedId)>,
     /// The stream that each open question of dialback is about.
     pub(crate) questions: BTreeMap<Question, ConnectionId>,
     pub(crate) stop_deadline: Option<Moment>,
@@ -70,6 +72,7 @@ impl Proxy {
             links,
             on_links: BTreeMap::new(),
             held: VecDeque::new(),
+            settled_meanwhile: Vec::new(),
             questions: BTreeMap::new(),
             stop_deadline: None,
             is_stopped: false,

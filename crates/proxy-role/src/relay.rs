@@ -86,6 +86,17 @@ impl Proxy {
         }
     }
 
+    /// Tells a gateway that is back what was settled while it was away.
+    pub(crate) fn settle_meanwhile(&mut self, gateway: Gateway, now: Now) {
+        for (origin, n) in std::mem::take(&mut self.settled_meanwhile) {
+            if origin == gateway {
+                self.links.settle(gateway, n, now);
+            } else {
+                self.settled_meanwhile.push((origin, n));
+            }
+        }
+    }
+
     /// Tells the senders of what was held for too long.
     pub(crate) fn report_held(&mut self, now: Now) {
         while self.held.front().is_some_and(|held| held.until <= now.moment) {
@@ -209,6 +220,11 @@ impl Proxy {
 
     pub(crate) fn settle_origin(&mut self, origin: Origin, now: Now) {
         match origin {
+            // An error of the partner may be held for this gateway: it must hear that first, so what is settled
+            // while it is away is told after what is held.
+            Origin::Gateway(gateway, n) if self.links.gateways().all(|present| present != gateway) => {
+                self.settled_meanwhile.push((gateway, n));
+            }
             Origin::Gateway(gateway, n) => self.links.settle(gateway, n, now),
             Origin::Answer(Some(source)) => self.settle_source(source, now),
             Origin::Answer(None) => {}
