@@ -13,7 +13,7 @@ mod xmpp;
 pub use actor::{SipActor, SipActorSettings};
 pub use said::Said;
 pub use sip::{Answers, SipSettings, SipUserAgent};
-pub use xmpp::{Acks, Proves, Stanzas, XmppServer, XmppSettings};
+pub use xmpp::{Acks, NO_SUCH_USER, Proves, Stanzas, XmppServer, XmppSettings};
 
 use net_types::Order;
 

@@ -10,8 +10,11 @@ mod read;
 mod sip;
 mod stanza;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
+
+use xmpp_types::jid::DomainName;
 
 pub use pattern::{Bindings, Mismatch, Pattern};
 pub use perform::{Flaw, Heard, SipLines, Stage, perform};
@@ -31,6 +34,14 @@ pub struct Play {
     pub settings: Vec<(String, String)>,
     /// What happens, in order.
     pub steps: Vec<Step>,
+}
+
+/// Returns `x.example` and the domains below it that stand in a play's text: a stage has a server for each.
+#[must_use]
+pub fn domains_in(text: &str) -> BTreeSet<DomainName> {
+    let words = text.split(|c: char| !c.is_alphanumeric() && !matches!(c, '-' | '.'));
+    let below = words.filter(|word| word.ends_with(".x.example"));
+    below.chain(["x.example"]).filter_map(|word| DomainName::parse(word).ok()).collect()
 }
 
 /// One step of a play.

@@ -24,6 +24,8 @@ use xmpp_types::xml::Element;
 use crate::{Output, Said};
 use partner::Partner;
 
+pub use stanzas::NO_SUCH_USER;
+
 /// When the server says that it has taken a stanza.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Acks {

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use clock_types::{Ids, Moment, Now};
 use net_types::{CertificateNames, Event, ListenerId, Trust};
-use peer_role::play::{Fault, Flaw, Heard, Play, SipLines, Stage, perform};
+use peer_role::play::{Fault, Flaw, Heard, Play, SipLines, Stage, domains_in, perform};
 use peer_role::{Acks, Proves, Said, SipActor, SipActorSettings, Stanzas, XmppServer, XmppSettings};
 use sip_proto::endpoint::Transport;
 use sip_types::{Limits, parse_datagram};
@@ -52,14 +52,6 @@ pub fn perform_text(text: &str, seed: u64) -> Result<(), Failure> {
     let play = Play::parse(text).map_err(|bad| unperformed(bad.line, bad.what))?;
     let mut stage = SimStage::new(&play, &domains_in(text), seed).map_err(|what| unperformed(1, what))?;
     perform(&play, &mut stage).map_err(|flaw| Failure { flaw, history: stage.history() })
-}
-
-/// Returns `x.example` and the domains below it that stand in a play's text.
-#[must_use]
-pub fn domains_in(text: &str) -> BTreeSet<DomainName> {
-    let words = text.split(|c: char| !c.is_alphanumeric() && !matches!(c, '-' | '.'));
-    let below = words.filter(|word| word.ends_with(".x.example"));
-    below.chain(["x.example"]).filter_map(|word| DomainName::parse(word).ok()).collect()
 }
 
 /// The world as the stage of one play.

@@ -128,7 +128,12 @@ fn enter(ledger: &mut Ledger, texts: &mut BTreeMap<String, String>, peer: Peer, 
             Some((_, quoted)) => ledger.add(quoted, Seen::Refused),
             None => ledger.add(text, Seen::Shown { pair: pair(from, to), id: id.clone() }),
         },
-        Said::Receipt { .. } | Said::Note(_) | Said::Stanza(_) | Said::Message(_) => {}
+        Said::Note(note) => {
+            if let Some(text) = note.strip_prefix(peer_role::NO_SUCH_USER) {
+                ledger.add(text, Seen::Taken);
+            }
+        }
+        Said::Receipt { .. } | Said::Stanza(_) | Said::Message(_) => {}
     }
 }
 

@@ -12,6 +12,9 @@ use xmpp_types::xml::Element;
 use super::{Acks, Stanzas, Stream, XmppServer};
 use crate::Said;
 
+/// What a note of a text for nobody begins with; the text follows.
+pub const NO_SUCH_USER: &str = "no such user for: ";
+
 impl XmppServer {
     /// Delivers a stanza, or answers it, and says that it is taken.
     pub(super) fn receive(&mut self, stream: Stream<'_>, received: Received, now: Now) {
@@ -54,6 +57,8 @@ impl XmppServer {
             return self.say(Said::Refused { id, answer });
         }
         if !to.local().is_some_and(|local| self.settings.users.contains(local)) {
+            let text = stanza.child("body", ns::SERVER).map(|body| body.text().into_owned());
+            self.say(Said::Note(format!("{NO_SUCH_USER}{}", text.unwrap_or_default())));
             let error = StanzaError::new(StanzaCondition::ItemNotFound);
             return self.answer(stanza, &error, now);
         }
