@@ -65,7 +65,7 @@ issue bad-untrusted  $both      otherca "" "" "$LAB_SIP_DOMAIN"
 issue bad-serveronly serverAuth ca      "" "" "$LAB_SIP_DOMAIN"
 newkey bad-selfsigned.key
 openssl req -x509 -new -key bad-selfsigned.key -days 3650 -subj "/CN=$LAB_SIP_DOMAIN" \
-  -addext "subjectAltName=DNS:$LAB_SIP_DOMAIN" -out bad-selfsigned.crt 2>/dev/null
+  -addext "subjectAltName=DNS:$LAB_SIP_DOMAIN,DNS:$LAB_UAS_DOMAIN" -out bad-selfsigned.crt 2>/dev/null
 cat bad-selfsigned.crt bad-selfsigned.key > bad-selfsigned.pem
 mkdir -p prosody
 touch .done

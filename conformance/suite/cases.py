@@ -17,7 +17,9 @@ def execute(case, world):
     """Runs one case, prints its line, and returns whether it went well."""
     begun, why = time.monotonic(), None
     try:
+        world.faults = 0
         case.run(world)
+        world.prove()
     except Exception as error:
         why = str(error) or type(error).__name__
         if not isinstance(error, (AssertionError, TimeoutError)):

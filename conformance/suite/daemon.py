@@ -36,6 +36,9 @@ allow-private-addresses = true
 """
     if link:
         text += f"""
+[trust.inside]
+authorities = ["{lab.cert('ca.crt')}"]
+
 [proxy.link]
 listen = "{lab['GW_IP']}:{lab['GW_LINK_PORT']}"
 identity = "edge"
@@ -49,7 +52,8 @@ key = "{lab.cert('gw-xmpp.key')}"
     return text
 
 
-def gateway_config(lab, transport="udp", link=False):
+def gateway_config(lab, transport="udp", link=None):
+    """`link` is the port at which the proxy is found."""
     port = lab["SIPS_PORT"] if transport == "tls" else lab["SIP_PORT"]
     text = f"""
 [gateway]
@@ -68,6 +72,7 @@ address = "{lab['GW_IP']}:{lab['GW_SIP_PORT']}"
 [[gateway.listen]]
 transport = "tls"
 address = "{lab['GW_IP']}:{lab['GW_SIPS_PORT']}"
+name = "{lab['GW_HOST']}"
 identity = "sip"
 trust = "inside"
 
@@ -92,7 +97,7 @@ authorities = ["{lab.cert('ca.crt')}"]
     if link:
         text += f"""
 [gateway.link]
-proxy = "{lab['GW_IP']}:{lab['GW_LINK_PORT']}"
+proxy = "{lab['GW_IP']}:{link}"
 proxy-name = "{lab['GW_HOST']}"
 identity = "link"
 trust = "inside"

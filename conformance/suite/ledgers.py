@@ -13,8 +13,8 @@ TAKEN, REFUSED = {"event": "answered", "id": "a", "code": 200}, {"event": "answe
 SECOND = dict(SENT, id="b", n=2)
 
 
-def kinds(*events, faults=0):
-    return sorted({sentence[:2] for sentence in ledger.violations(history(*events), faults)})
+def kinds(*events, faults=0, overtaken=()):
+    return sorted({sentence[:2] for sentence in ledger.violations(history(*events), faults, overtaken)})
 
 
 @case("ledger", "a delivered and acknowledged text is well")
@@ -53,6 +53,28 @@ def _(_):
 @case("ledger", "a text that overtakes another is out of order")
 def _(_):
     equal(kinds(SENT, SECOND, dict(RECEIVED, id="b"), RECEIVED, TAKEN, dict(TAKEN, id="b")), ["N5"], "violations")
+
+
+@case("ledger", "a server that overtakes itself is excused once for each stream")
+def _(_):
+    third = dict(SENT, id="c", n=3)
+    sent = [SENT, SECOND, third, TAKEN, dict(TAKEN, id="b"), dict(TAKEN, id="c")]
+    once = [*sent, dict(RECEIVED, id="b"), RECEIVED, dict(RECEIVED, id="c")]
+    twice = [*sent, dict(RECEIVED, id="c"), dict(RECEIVED, id="b"), RECEIVED]
+    equal(kinds(*once, overtaken=["xa.example"]), ["N5"], "violations of another's texts")
+    equal(kinds(*once, overtaken=["sip.example"]), [], "violations of its texts")
+    equal(kinds(*twice, overtaken=["sip.example"]), ["N5"], "violations when it happens twice")
+
+
+@case("ledger", "a text that comes to somebody else, or as from somebody else, is forged")
+def _(_):
+    equal(kinds(SENT, dict(RECEIVED, to="nurse@xa.example"), TAKEN), ["N3"], "violations")
+    equal(kinds(SENT, dict(RECEIVED, **{"from": "mercutio@sip.example"}), TAKEN), ["N3"], "violations")
+
+
+@case("ledger", "a text that was accepted and then reported as failed is well")
+def _(_):
+    equal(kinds(SENT, dict(TAKEN, code=202), {"event": "error", "id": "a"}), [], "violations")
 
 
 @case("ledger", "a text without any answer leaves its sender in the dark")

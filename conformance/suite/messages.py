@@ -28,6 +28,14 @@ for group in ("pkix", "dialback"):
 for transport in ("tcp", "tls"):
     case(transport, f"XMPP to Kamailio over {transport}")(lambda world: to_sip(world, "XA"))
     case(transport, f"Kamailio to XMPP over {transport}")(lambda world: to_xmpp(world, "XA"))
+    case(transport, f"a text of 6,000 octets crosses whole over {transport}")(lambda world: long_text(world))
+
+
+def long_text(world):
+    juliet, mercutio = world.xmpp("juliet"), world.sip("mercutio", "tcp")
+    for sender, receiver in ((juliet, mercutio), (mercutio, juliet)):
+        _, text = receiver.hears(sender.send(receiver.address, "ö" * 3000))
+        equal(len(text), 3000 + 39, f"how many characters {receiver.address} reads")
 
 
 @case("pkix", "a SIP user writes to nobody at Prosody and hears it")
@@ -45,12 +53,15 @@ def _(world):
     within(romeo.answer(id), (403, 404, 405, 480, 604), "the final answer")
 
 
-@case("pkix", "an XMPP user writes to nobody at Kamailio and hears it")
-def _(world):
-    juliet = world.xmpp("juliet")
+def hears_of_nobody(world, server):
+    juliet = world.xmpp("juliet", server)
     id = juliet.send("nobody@" + world.lab["SIP_DOMAIN"], "who is there?")
     # 480 is recipient-unavailable (RFC 7247 §7.2).
     equal(juliet.error(id), "recipient-unavailable", "the error")
+
+
+case("pkix", "a user of Prosody writes to nobody at Kamailio and hears it")(lambda world: hears_of_nobody(world, "XA"))
+case("pkix", "a user of ejabberd writes to nobody at Kamailio and hears it")(lambda world: hears_of_nobody(world, "XB"))
 
 
 def hears_no(world, domain, codes):
@@ -109,12 +120,11 @@ def _(world):
     equal(len(romeo.received) - before, 1, "how many came")
 
 
-@case("pkix", "a text of 6,000 octets goes over TCP, not UDP")
+@case("pkix", "a text too long for UDP is refused, and its sender knows")
 def _(world):
     juliet, romeo = world.xmpp("juliet"), world.sip("romeo")
-    id = juliet.send(romeo.address, "o" * 6000)
-    _, text = romeo.hears(id)
-    equal(len(text), 6000 + 39, "its length")
+    # A hop by UDP must not see a MESSAGE of more than 1,300 octets (RFC 3428 §8).
+    equal(juliet.error(juliet.send(romeo.address, "o" * 6000)), "policy-violation", "the error")
 
 
 @case("pkix", "SIP that is down is told to the XMPP sender within 10 s")
@@ -128,7 +138,7 @@ def _(world):
 @case("pkix", "two devices of one XMPP account are one partner")
 def _(world):
     romeo, lab = world.sip("romeo"), world.lab
-    other = XmppUser(lab, "juliet@" + lab["XA_DOMAIN"], lab["XA_IP"], world.ledger("second"), resource="second")
+    other = world.join(XmppUser(lab, "juliet@" + lab["XA_DOMAIN"], lab["XA_IP"], world.ledger("second"), resource="second"))
     try:
         sender, _ = romeo.hears(other.send(romeo.address, "from my other device"))
         equal(sender, "juliet@" + lab["XA_DOMAIN"], "From")

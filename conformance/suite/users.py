@@ -6,6 +6,8 @@ import sipmini, xmppmini
 from .lab import wait_for
 
 MARK = re.compile(r"\[([0-9a-f-]{36})\]")
+# How the gateway tells a SIP user that a text it accepted with 202 did not arrive.
+FAILURE = re.compile(r"Your message to .* was not delivered: .*\(([a-z-]+)\)")
 CLIENT = "{jabber:client}"
 STANZAS = "{urn:ietf:params:xml:ns:xmpp-stanzas}"
 
@@ -27,17 +29,37 @@ class User:
     def __init__(self, address, side, ledger):
         self.address, self.ledger, self.n, self.lock = address, Ledger(ledger, side), 0, threading.Lock()
         self.received, self.answers, self.errors, self.stopped = [], {}, {}, False
+        # The ids of what this user sent, and of what it read.
+        self.sent, self.ends = [], set()
 
     def mark(self, to, text):
         with self.lock:
             id, self.n = str(uuid.uuid4()), self.n + 1
             self.ledger.write("sent", id, **{"from": self.address, "to": to, "n": self.n})
+            self.sent.append(id)
             return id, f"[{id}] {text}"
 
     def take(self, text, sender, wire):
         self.received.append((sender, text))
-        if found := MARK.search(text):
-            self.ledger.write("received", found.group(1), **{"from": sender, "to": self.address, "wire": wire})
+        found, failure = MARK.search(text), FAILURE.match(text)
+        if found and failure:
+            self.errors[found.group(1)] = failure.group(1)
+            self.ledger.write("error", found.group(1), condition=failure.group(1))
+        elif found:
+            self.ends.add(found.group(1))
+            source = re.split("[/;]", sender)[0]
+            self.ledger.write("received", found.group(1), **{"from": source, "to": self.address, "wire": wire})
+
+    def was_refused(self, id):
+        """Tells whether this sender was told a final no."""
+        return id in self.errors or self.answers.get(id, 200) not in (200, 202)
+
+    def is_answered(self, id):
+        """Tells whether the sender's protocol has answered, where it always does."""
+        return True
+
+    def look(self):
+        """Takes what has come, for a user without a thread that does."""
 
     def hears(self, id, seconds=10):
         """Waits for the text with an id; returns (sender, text)."""
@@ -124,6 +146,9 @@ class SipUser(User):
         id, marked = self.mark(to, text)
         self.outbox.put((id, to, marked.encode(), headers))
         return id
+
+    def is_answered(self, id):
+        return id in self.answers
 
     def answer(self, id, seconds=12):
         """Waits for the final status of an id; 0 is a timeout."""

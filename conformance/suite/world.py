@@ -1,12 +1,17 @@
 """What a group of cases stands on: the lab, one or two gangway processes, users."""
 import contextlib, os
+import ledger
+from .cable import Cable
 from .daemon import Daemon, gateway_config, proxy_config
+from .lab import wait_for
 from .users import SipUser, XmppUser
 
 
 class World:
     def __init__(self, lab, binary):
-        self.lab, self.binary, self.daemons, self.users, self.ledgers, self.stack = lab, binary, [], {}, [], contextlib.ExitStack()
+        self.lab, self.binary, self.daemons, self.users, self.stack = lab, binary, [], {}, contextlib.ExitStack()
+        # Everybody who writes a ledger; how many faults this case has made, and all cases before it; what they proved.
+        self.everybody, self.ledgers, self.faults, self.faults_before, self.proved = [], [], 0, 0, set()
 
     def __enter__(self):
         return self
@@ -16,15 +21,41 @@ class World:
             user.close()
         self.stack.close()
 
+    # -- ledgers --
+    def open(self):
+        """Returns the ids of texts whose end nobody has seen: not read, not refused, or not answered."""
+        for user in self.everybody:
+            user.look()
+        read = set().union(*(user.ends for user in self.everybody))
+        return [id for user in self.everybody for id in list(user.sent)
+                if not user.is_answered(id) or (id not in read and not user.was_refused(id))]
+
+    def prove(self):
+        """Waits until every text has an end, then lets the ledgers of both ends judge this case, and all so far."""
+        try:
+            wait_for(lambda: not self.open(), 60, "every text has an end")
+        except AssertionError:
+            pass  # the ledgers name those that have none
+        events = ledger.read(self.ledgers)
+        self.faults_before += self.faults
+        overtaken = [self.lab["XA_DOMAIN"]] if self.everybody else []
+        ours = [event for event in events if event["id"] not in self.proved]
+        found = ledger.violations(ours, self.faults, overtaken)
+        found += [new for new in ledger.violations(events, self.faults_before, overtaken) if new not in found]
+        self.proved |= {event["id"] for event in events}
+        if len(ours) > 100:
+            print(f"#    {ledger.summary(ours)}", flush=True)
+        assert not found, "\n".join(found[:20])
+
     # -- processes --
     def both_roles(self, auth="pkix", transport="udp"):
         config = proxy_config(self.lab, auth) + gateway_config(self.lab, transport)
         return self.add("run", config, f"run-{auth}-{transport}")
 
     def two_processes(self):
-        proxy = self.add("proxy", proxy_config(self.lab, link=True))
-        gateway = self.add("gateway", gateway_config(self.lab, link=True))
-        return proxy, gateway
+        self.add("proxy", proxy_config(self.lab, link=True))
+        self.cable = self.stack.enter_context(Cable(self.lab["GW_IP"], int(self.lab["GW_LINK_PORT"])))
+        self.add("gateway", gateway_config(self.lab, link=self.cable.port))
 
     def add(self, verb, config, name=None):
         daemon = Daemon(self.binary, self.lab, verb, config, name)
@@ -42,7 +73,7 @@ class World:
         """A user of Prosody (XA) or ejabberd (XB), logged in once."""
         address = f"{name}@{self.lab[server + '_DOMAIN']}"
         if address not in self.users:
-            self.users[address] = XmppUser(self.lab, address, self.lab[server + "_IP"], self.ledger(address))
+            self.users[address] = self.join(XmppUser(self.lab, address, self.lab[server + "_IP"], self.ledger(address)))
         return self.users[address]
 
     def sip(self, name, transport="udp"):
@@ -50,8 +81,13 @@ class World:
         address = f"{name}@{self.lab['SIP_DOMAIN']}"
         if address not in self.users:
             ip = self.lab.ip(100 + len(self.users))
-            self.users[address] = SipUser(self.lab, address, ip, self.ledger(address), transport)
+            self.users[address] = self.join(SipUser(self.lab, address, ip, self.ledger(address), transport))
         return self.users[address]
+
+    def join(self, user):
+        """Takes somebody whose ledger counts."""
+        self.everybody.append(user)
+        return user
 
     def log_off(self, address):
         self.users.pop(address).close()
