@@ -1,6 +1,6 @@
 //! The command line.
 
-mod ask;
+pub(crate) mod ask;
 mod check;
 
 use std::path::{Path, PathBuf};
@@ -11,6 +11,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use admin::{Level, Request};
 
 use crate::config::{self, Reading};
+use crate::demo;
 use crate::roles::{self, Which};
 
 use ask::Form;
@@ -26,6 +27,11 @@ pub struct Arguments {
 /// What to do.
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Shows a SIP user and an XMPP user writing to each other, without any configuration.
+    ///
+    /// Starts a proxy, a gateway, an XMPP server and a SIP user agent in this process, on free ports of
+    /// 127.0.0.1, with certificates of a throw-away authority. Type as either user; see `/help`.
+    Demo(demo::Options),
     /// Says every mistake in a configuration file, with its place and what to write instead.
     ///
     /// Ends with 0 if there is none, with 1 if there is one, with 2 if the file cannot be read.
@@ -106,6 +112,7 @@ const DEFAULT_FILE: &str = "/etc/gangway/gangway.toml";
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match arguments.command {
+        Command::Demo(options) => demo::run(&options),
         Command::Check(at) => check::run(&at.config),
         Command::Config(ConfigCommand::Example) => print(&config::example::example()),
         Command::Run(at) => run(&at, Which::All),

@@ -54,7 +54,7 @@ struct Running {
 
 /// Starts the roles and returns when they have ended.
 pub fn run(reading: Reading, which: Which) -> ExitCode {
-    match start(&Arc::new(reading), which) {
+    match start(&Arc::new(reading), which).and_then(House::heed_signals) {
         Ok(house) => house.live(),
         Err(reasons) => {
             for reason in reasons {
@@ -66,8 +66,9 @@ pub fn run(reading: Reading, which: Which) -> ExitCode {
 }
 
 /// All that runs.
-struct House {
+pub(crate) struct House {
     reading: Shared,
+    tell: Sender<Told>,
     told: Receiver<Told>,
     roles: Vec<Running>,
     site: Site,
@@ -80,7 +81,8 @@ struct House {
 /// The configuration in effect, which a reload replaces.
 type Shared = Arc<RwLock<Arc<Reading>>>;
 
-fn start(reading: &Arc<Reading>, which: Which) -> Result<House, Vec<String>> {
+/// Starts the roles. Signals are still for whoever starts them.
+pub(crate) fn start(reading: &Arc<Reading>, which: Which) -> Result<House, Vec<String>> {
     let one = |why: String| vec![why];
     let configuration = reading.configuration().expect("only a right file is started");
     let with_proxy = configuration.proxy.as_ref().filter(|_| which != Which::Gateway);
@@ -119,7 +121,6 @@ fn start(reading: &Arc<Reading>, which: Which) -> Result<House, Vec<String>> {
         roles.push(running);
     }
     let reloaded = controls.proxy.clone();
-    signals(&tell).map_err(|why| one(format!("the system does not tell us of signals: {why}")))?;
     let shared: Shared = Arc::new(RwLock::new(Arc::clone(reading)));
     let desk = answers::Desk {
         reading: Arc::clone(&shared),
@@ -127,12 +128,12 @@ fn start(reading: &Arc<Reading>, which: Which) -> Result<House, Vec<String>> {
         roles: controls,
         volume,
         started: Instant::now(),
-        tell,
+        tell: tell.clone(),
     };
     let socket = &configuration.admin_socket.value;
     let admin =
         admin::serve(socket, move |request| desk.answer(request)).map_err(|why| one(why.to_string()))?;
-    Ok(House { reading: shared, told, roles, site, in_process, proxy: reloaded, _admin: admin })
+    Ok(House { reading: shared, tell, told, roles, site, in_process, proxy: reloaded, _admin: admin })
 }
 
 fn absent(reading: &Reading, which: Which) -> Option<String> {
@@ -316,8 +317,21 @@ fn signals(tell: &Sender<Told>) -> std::io::Result<()> {
 }
 
 impl House {
+    /// Ends in good order at SIGTERM and SIGINT, and reads the file again at SIGHUP.
+    fn heed_signals(self) -> Result<Self, Vec<String>> {
+        signals(&self.tell).map_err(|why| vec![format!("the system does not tell us of signals: {why}")])?;
+        Ok(self)
+    }
+
+    /// Returns what ends it in good order, from any thread.
+    pub(crate) fn stopper(&self) -> impl FnOnce(&str) + Send + use<> {
+        let tell = self.tell.clone();
+        // It may have ended by itself.
+        move |who| drop(tell.send(Told::Stop(who.to_owned())))
+    }
+
     /// Looks after the roles until they have ended.
-    fn live(self) -> ExitCode {
+    pub(crate) fn live(self) -> ExitCode {
         let names: Vec<&str> = self.roles.iter().map(|role| role.name).collect();
         tracing::info!(version = env!("CARGO_PKG_VERSION"), "running: {}", names.join(", "));
         let mut code = ExitCode::SUCCESS;

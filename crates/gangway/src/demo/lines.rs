@@ -1,0 +1,128 @@
+//! What is typed.
+
+use super::Side;
+
+/// One line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Line {
+    /// A text, of a user who is named or of whoever wrote last, to the other or to somebody else.
+    Text {
+        /// Who writes.
+        from: Option<Side>,
+        /// To whom, if not to the other.
+        to: Option<String>,
+        /// What.
+        text: String,
+    },
+    /// Somebody is to write next; nobody named means the other.
+    Turn(Option<Side>),
+    /// Stop the server of a side.
+    Down(Side),
+    /// Start it again.
+    Up(Side),
+    /// Show octets, or do not.
+    Trace,
+    /// What `gangway status` shows.
+    Status,
+    /// What `gangway streams` shows.
+    Streams,
+    /// What `gangway queue` shows.
+    Queue,
+    /// Say what can be typed.
+    Help,
+    /// End.
+    Quit,
+    /// None of these; says why.
+    Wrong(String),
+}
+
+impl Line {
+    /// Reads a line.
+    pub fn parse(line: &str) -> Self {
+        let line = line.trim();
+        if line.is_empty() {
+            return Self::Turn(None);
+        }
+        if let Some(command) = line.strip_prefix('/') {
+            return command_of(command);
+        }
+        // `ann: text`, `ann > carol: text`; anything else with a colon is a text.
+        let named = line.split_once(':').and_then(|(head, text)| {
+            let (name, to) = match head.split_once('>') {
+                Some((name, to)) => (name, Some(to.trim().to_owned())),
+                None => (head, None),
+            };
+            Some((Side::named(name.trim())?, to, text.trim().to_owned()))
+        });
+        match named {
+            Some((side, None, text)) if text.is_empty() => Self::Turn(Some(side)),
+            Some((_, Some(to), _)) if to.is_empty() => Self::Wrong("to whom? `ann > carol: text`".into()),
+            Some((from, to, text)) => Self::Text { from: Some(from), to, text },
+            None => Self::Text { from: None, to: None, text: line.to_owned() },
+        }
+    }
+}
+
+fn command_of(command: &str) -> Line {
+    let mut words = command.split_whitespace();
+    let (verb, object) = (words.next().unwrap_or_default(), words.next());
+    match (verb, object) {
+        ("quit" | "q" | "exit", None) => Line::Quit,
+        ("help" | "h" | "?", None) => Line::Help,
+        ("trace", None) => Line::Trace,
+        ("status", None) => Line::Status,
+        ("streams", None) => Line::Streams,
+        ("queue", None) => Line::Queue,
+        ("down" | "up", Some(object)) => match (server(object), verb) {
+            (Some(side), "down") => Line::Down(side),
+            (Some(side), _) => Line::Up(side),
+            (None, _) => {
+                Line::Wrong(format!("`{object}` cannot go {verb}: write /{verb} partner, or /{verb} sip"))
+            }
+        },
+        ("down" | "up", None) => Line::Wrong(format!("which one? /{verb} partner, or /{verb} sip")),
+        (name, None) => match Side::named(name) {
+            Some(side) => Line::Turn(Some(side)),
+            None => Line::Wrong(format!("there is no /{name}; /help says what there is")),
+        },
+        (name, Some(_)) => Line::Wrong(format!("there is no such /{name}; /help says what there is")),
+    }
+}
+
+fn server(word: &str) -> Option<Side> {
+    match word {
+        "partner" | "xmpp" | "server" => Some(Side::Xmpp),
+        "sip" | "agent" | "phone" => Some(Side::Sip),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(from: Option<Side>, to: Option<&str>, text: &str) -> Line {
+        Line::Text { from, to: to.map(str::to_owned), text: text.to_owned() }
+    }
+
+    #[test]
+    fn a_name_and_a_colon_say_who_writes() {
+        assert_eq!(Line::parse("ann: hi: there"), text(Some(Side::Xmpp), None, "hi: there"));
+        assert_eq!(Line::parse(" BOB:hi "), text(Some(Side::Sip), None, "hi"));
+        assert_eq!(Line::parse("bob > carol: hi"), text(Some(Side::Sip), Some("carol"), "hi"));
+        assert_eq!(Line::parse("see: this"), text(None, None, "see: this"));
+        assert_eq!(Line::parse("ann:"), Line::Turn(Some(Side::Xmpp)));
+        assert_eq!(Line::parse(""), Line::Turn(None));
+    }
+
+    #[test]
+    fn a_slash_begins_a_command_and_a_wrong_one_says_what_to_write() {
+        assert_eq!(Line::parse("/down partner"), Line::Down(Side::Xmpp));
+        assert_eq!(Line::parse("/up sip"), Line::Up(Side::Sip));
+        assert_eq!(Line::parse("/q"), Line::Quit);
+        assert_eq!(Line::parse("/bob"), Line::Turn(Some(Side::Sip)));
+        for wrong in ["/down", "/up moon", "/sing", "/sing loud", "ann >: hi"] {
+            assert!(matches!(Line::parse(wrong), Line::Wrong(_)), "{wrong}");
+        }
+    }
+}
