@@ -7,8 +7,8 @@
 //! ```
 
 mod answers;
-mod gateway;
-mod keeper;
+pub(crate) mod gateway;
+pub(crate) mod keeper;
 mod notices;
 pub(crate) mod proxy;
 mod tls;
@@ -208,7 +208,12 @@ impl Site {
             in_process,
             drain: self.stop_within,
         };
-        Ok(proxy::settings(proxy, &around))
+        let settings = proxy::settings(proxy, &around);
+        // `check` has said all that it knows; what it did not is not to be started on either.
+        match settings.check().into_iter().find(|said| said.severity == proxy_role::Severity::Error) {
+            Some(said) => Err(format!("{} [proxy]: {said}", reading.file().display())),
+            None => Ok(settings),
+        }
     }
 
     fn prepare_gateway(

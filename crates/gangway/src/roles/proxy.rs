@@ -101,7 +101,9 @@ pub struct Around<'a> {
 /// Returns what the role is told.
 pub fn settings(proxy: &model::Proxy, around: &Around<'_>) -> Settings {
     let partners = proxy.partners.iter().filter_map(partner).collect();
-    let open = proxy.open.then(|| DomainName::parse("any.invalid").ok().map(Partner::new)).flatten();
+    // Strangers prove themselves as they can; encrypted they always are.
+    let stranger = |name| Partner { sasl: Negotiation::Optional, ..Partner::new(name) };
+    let open = proxy.open.then(|| DomainName::parse("any.invalid").ok().map(stranger)).flatten();
     Settings {
         served: proxy.domains.iter().filter_map(|domain| served(proxy, domain, around.identities)).collect(),
         partners,
@@ -213,7 +215,8 @@ fn partner(partner: &model::Partner) -> Option<Partner> {
     })
 }
 
-fn negotiation(wanted: model::Negotiation) -> Negotiation {
+/// Returns the role's word for it.
+pub fn negotiation(wanted: model::Negotiation) -> Negotiation {
     match wanted {
         model::Negotiation::Required => Negotiation::Required,
         model::Negotiation::Optional => Negotiation::Optional,

@@ -1,12 +1,13 @@
 //! The program runs, answers and ends.
 
-use std::io::Read as _;
-use std::process::Child;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::Path;
+use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 use admin::{Reply, Request, ask};
 
-use crate::support::Place;
+use crate::support::{Place, Running};
 
 const BOTH: &str = r#"
 [proxy]
@@ -49,7 +50,7 @@ fn both_roles_run_answer_and_end_when_asked() {
     place.write("gangway.toml", BOTH);
     let mut child = place.start(&["run", "--config", "gangway.toml"]);
 
-    let status = until_answered(&place, &mut child, |status| {
+    let status = until_answered(&place.path("admin.sock"), &mut child, |status| {
         status.gateway.as_ref().is_some_and(|gateway| gateway.links.iter().all(|link| link.open))
     });
     let shown = place.run(&["status", "--config", "gangway.toml"]);
@@ -57,9 +58,9 @@ fn both_roles_run_answer_and_end_when_asked() {
     let level = place.run(&["log-level", "debug", "--config", "gangway.toml"]);
     let reload = place.run(&["reload", "--config", "gangway.toml"]);
     let stop = place.run(&["stop", "--config", "gangway.toml", "--json"]);
-    let ended = child.wait().unwrap();
+    let ended = child.0.wait().unwrap();
 
-    assert_eq!(status.pid, child.id());
+    assert_eq!(status.pid, child.0.id());
     assert_eq!(status.proxy.unwrap().partners, 1);
     let text = |output: &std::process::Output| String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(text(&shown).contains("proxy: open"), "{}", text(&shown));
@@ -72,11 +73,55 @@ fn both_roles_run_answer_and_end_when_asked() {
 }
 
 #[test]
+fn two_processes_are_joined_over_mutual_tls_and_end_on_sigterm() {
+    let (place, port) = (Place::new().with_certificates(), free_port());
+    place.write("proxy.toml", &apart(&PROXY.replace("PORT", &port), "proxy.sock"));
+    place.write("gateway.toml", &apart(&GATEWAY.replace("PORT", &port), "gateway.sock"));
+    let mut gateway = place.start(&["gateway", "--config", "gateway.toml"]);
+    let mut proxy = place.start(&["proxy", "--config", "proxy.toml"]);
+
+    let seen_by_gateway = until_answered(&place.path("gateway.sock"), &mut gateway, |status| {
+        status.gateway.as_ref().is_some_and(|gateway| gateway.links.iter().all(|link| link.open))
+    });
+    let seen_by_proxy = until_answered(&place.path("proxy.sock"), &mut proxy, |status| {
+        status.proxy.as_ref().is_some_and(|proxy| proxy.gateways.len() == 1)
+    });
+
+    assert!(seen_by_gateway.proxy.is_none());
+    assert!(seen_by_proxy.gateway.is_none());
+    for child in [gateway, proxy] {
+        let (ended, log) = terminate(child);
+        assert!(ended.success(), "{log}");
+        assert!(log.contains("SIGTERM: ending in good order"), "{log}");
+    }
+}
+
+#[test]
+fn a_gateway_that_the_proxy_does_not_list_is_refused_and_both_say_so() {
+    let (place, port) = (Place::new().with_certificates(), free_port());
+    let strict = PROXY.replace("PORT", &port).replace("gateway.example.com", "another.example.com");
+    place.write("proxy.toml", &apart(&strict, "proxy.sock"));
+    place.write("gateway.toml", &apart(&GATEWAY.replace("PORT", &port), "gateway.sock"));
+    let mut proxy = place.start(&["proxy", "--config", "proxy.toml"]);
+    until_answered(&place.path("proxy.sock"), &mut proxy, |_| true);
+
+    let mut gateway = place.start(&["gateway", "--config", "gateway.toml"]);
+    let status = until_answered(&place.path("gateway.sock"), &mut gateway, |_| true);
+    let refusal = first_line_with(&mut proxy, "refused as a gateway's");
+
+    assert!(!status.gateway.unwrap().links[0].open);
+    assert!(refusal.contains("none of which is a gateway"), "{refusal}");
+    let (_, log) = terminate(gateway);
+    assert!(log.contains("link to edge.example.com: down"), "{log}");
+    terminate(proxy);
+}
+
+#[test]
 fn a_reload_of_a_wrong_file_keeps_what_is_in_effect_and_says_why() {
     let place = Place::new().with_certificates();
     place.write("gangway.toml", BOTH);
     let mut child = place.start(&["run", "--config", "gangway.toml"]);
-    until_answered(&place, &mut child, |_| true);
+    until_answered(&place.path("admin.sock"), &mut child, |_| true);
 
     place.write("gangway.toml", &BOTH.replace("partner.example", "example.com"));
     let reload = ask(&place.path("admin.sock"), &Request::Reload).unwrap();
@@ -87,7 +132,7 @@ fn a_reload_of_a_wrong_file_keeps_what_is_in_effect_and_says_why() {
     let Reply::Partners { partners } = partners else { panic!("{partners:?}") };
     assert_eq!(partners[0].domain, "partner.example");
     ask(&place.path("admin.sock"), &Request::Stop).unwrap();
-    assert!(child.wait().unwrap().success(), "{}", log(child));
+    assert!(child.0.wait().unwrap().success(), "{}", log(child));
 }
 
 #[test]
@@ -119,33 +164,97 @@ fn commands_say_that_nothing_runs() {
     assert!(said.starts_with("gangway: no gangway is running"), "{said}");
 }
 
+const PROXY: &str = r#"
+[proxy]
+domains = ["example.com"]
+identities = ["good"]
+trust = "lab"
+listen = ["127.0.0.1:0"]
+
+[[proxy.partner]]
+domain = "partner.example"
+
+[proxy.link]
+listen = "127.0.0.1:PORT"
+identity = "good"
+trust = "lab"
+gateways = ["gateway.example.com"]
+"#;
+
+const GATEWAY: &str = r#"
+[gateway]
+name = "gateway.example.com"
+store = "gateway.db"
+
+[[gateway.link]]
+proxy = "127.0.0.1:PORT"
+proxy-name = "edge.example.com"
+identity = "good"
+trust = "lab"
+
+[[gateway.listen]]
+transport = "tcp"
+address = "127.0.0.1:0"
+name = "127.0.0.1:5060"
+
+[[gateway.domain]]
+domain = "example.com"
+trusted-addresses = ["127.0.0.1"]
+"#;
+
+/// Adds what both files have.
+fn apart(role: &str, socket: &str) -> String {
+    let files = "[identity.good]\ncertificate = \"good.pem\"\nkey = \"good-key.pem\"\n\
+                 [trust.lab]\nauthorities = [\"ca.pem\"]\n";
+    format!("{role}\n{files}[admin]\nsocket = \"{socket}\"\n")
+}
+
+fn free_port() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    listener.local_addr().expect("it is bound").port().to_string()
+}
+
+fn terminate(mut child: Running) -> (ExitStatus, String) {
+    let sent = Command::new("kill").args(["-TERM", &child.0.id().to_string()]).status();
+    assert!(sent.expect("there is a kill").success());
+    let ended = child.0.wait().expect("it is ours");
+    (ended, log(child))
+}
+
+/// Reads what the process writes until a line has `words`.
+fn first_line_with(child: &mut Running, words: &str) -> String {
+    let stderr = child.0.stderr.as_mut().expect("it was asked for");
+    let mut lines = BufReader::new(stderr).lines().map_while(Result::ok);
+    lines.find(|line| line.contains(words)).unwrap_or_else(|| panic!("it never said {words}"))
+}
+
 /// Asks until the answer is as wanted; the process must not end meanwhile.
 #[track_caller]
 fn until_answered(
-    place: &Place,
-    child: &mut Child,
+    socket: &Path,
+    child: &mut Running,
     wanted: impl Fn(&admin::Status) -> bool,
 ) -> admin::Status {
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
-        if let Ok(Reply::Status(status)) = ask(&place.path("admin.sock"), &Request::Status)
+        if let Ok(Reply::Status(status)) = ask(socket, &Request::Status)
             && wanted(&status)
         {
             return status;
         }
-        let ended = child.try_wait().expect("it is ours");
+        let ended = child.0.try_wait().expect("it is ours");
         if ended.is_some() || Instant::now() > deadline {
-            let _ = child.kill();
+            let _ = child.0.kill();
             let mut said = String::new();
-            child.stderr.take().expect("it was asked for").read_to_string(&mut said).expect("it is text");
+            child.0.stderr.take().expect("it was asked for").read_to_string(&mut said).expect("it is text");
             panic!("it ended ({ended:?}) or was never as wanted:\n{said}");
         }
         std::thread::yield_now();
     }
 }
 
-fn log(mut child: Child) -> String {
+fn log(mut child: Running) -> String {
     let mut said = String::new();
-    let _ = child.stderr.take().map(|mut stderr| stderr.read_to_string(&mut said));
+    let _ = child.0.stderr.take().map(|mut stderr| stderr.read_to_string(&mut said));
     said
 }

@@ -71,14 +71,25 @@ impl Place {
         self.command(arguments).output().expect("the program starts")
     }
 
-    pub fn start(&self, arguments: &[&str]) -> Child {
-        self.command(arguments).stderr(Stdio::piped()).spawn().expect("the program starts")
+    pub fn start(&self, arguments: &[&str]) -> Running {
+        let mut command = self.command(arguments);
+        Running(command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the program starts"))
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_gangway"));
         command.args(arguments).current_dir(&self.0).stdin(Stdio::null()).env_remove("JOURNAL_STREAM");
         command
+    }
+}
+
+/// A process that ends with the test, however that ends.
+pub struct Running(pub Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

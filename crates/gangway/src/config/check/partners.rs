@@ -1,6 +1,11 @@
+use std::time::Duration;
+
+use proxy_role::Place;
+
 use crate::config::mistake::Mistake;
 use crate::config::model::{Configuration, Negotiation, Partner, Proxy};
 use crate::config::value::At;
+use crate::roles::proxy::{self, negotiation as of_role};
 
 /// What is wrong with the partners.
 pub fn check(configuration: &Configuration, findings: &mut Vec<Mistake>) {
@@ -17,6 +22,32 @@ pub fn check(configuration: &Configuration, findings: &mut Vec<Mistake>) {
         check_domains(proxy, configuration, partner, findings);
         check_negotiation(partner, findings);
         check_host(proxy, partner, findings);
+    }
+    check_with_role(proxy, findings);
+}
+
+/// What the role itself has against settings that are right one by one; what this file says better is
+/// left out.
+fn check_with_role(proxy: &Proxy, findings: &mut Vec<Mistake>) {
+    let around =
+        proxy::Around { identities: &[], secret: None, in_process: true, drain: Duration::from_secs(1) };
+    for said in proxy::settings(proxy, &around).check() {
+        let span = match said.place {
+            Place::Open => &proxy.open.span,
+            Place::Limit(_) => &proxy.span,
+            Place::Partner(number, "connection-limit") => &proxy.partners[number].span,
+            Place::Partner(..)
+            | Place::Served(_)
+            | Place::Denied(_)
+            | Place::Listener(_)
+            | Place::Link(_)
+            | Place::Whole => continue,
+        };
+        let mistake = match said.severity {
+            proxy_role::Severity::Error => Mistake::error(span, said.what),
+            proxy_role::Severity::Warning => Mistake::warning(span, said.what),
+        };
+        findings.push(mistake.help(said.fix));
     }
 }
 
@@ -60,28 +91,12 @@ fn is_within(domain: &str, above: &str) -> bool {
     domain.strip_suffix(above).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
-/// What a partner's three settings allow: Microsoft's table of eighteen rows in closed form.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Allowed {
-    sasl_over_tls: bool,
-    dialback_over_tls: bool,
-    dialback_over_tcp: bool,
-}
-
-fn allowed(tls: Negotiation, sasl: Negotiation, dialback: bool) -> Allowed {
-    use Negotiation::{NotSupported, Required};
-    Allowed {
-        sasl_over_tls: tls != NotSupported && sasl != NotSupported,
-        dialback_over_tls: dialback && tls != NotSupported && !(tls == Required && sasl == Required),
-        dialback_over_tcp: dialback && tls != Required,
-    }
-}
-
 fn check_negotiation(partner: &Partner, findings: &mut Vec<Mistake>) {
     use Negotiation::{NotSupported, Required};
     let (tls, sasl, dialback) = (*partner.tls, *partner.sasl, *partner.dialback);
-    let allowed = allowed(tls, sasl, dialback);
-    if !allowed.sasl_over_tls && !allowed.dialback_over_tls && !allowed.dialback_over_tcp {
+    // Microsoft's table of eighteen rows in closed form.
+    let ways = proxy_role::methods(of_role(tls), of_role(sasl), dialback);
+    if ways.is_none() {
         let (span, why) = match (tls, sasl) {
             (_, NotSupported) => (&partner.sasl.span, "it may use neither SASL nor dialback"),
             _ => (&partner.sasl.span, "it may use only SASL, and SASL needs TLS, which it may not use"),
@@ -92,7 +107,7 @@ fn check_negotiation(partner: &Partner, findings: &mut Vec<Mistake>) {
         );
         return;
     }
-    if allowed.dialback_over_tcp {
+    if ways.dialback_in_clear {
         let name = &partner.domain.value;
         findings.push(if *partner.allow_plaintext {
             Mistake::warning(
@@ -148,44 +163,5 @@ fn check_host(proxy: &Proxy, partner: &Partner, findings: &mut Vec<Mistake>) {
             )
             .help("write where the partner's own server is, or leave `host` out"),
         );
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use Negotiation::{NotSupported as N, Optional as O, Required as R};
-
-    /// TLS, SASL, dialback → SASL over TLS, dialback over TLS, dialback over TCP.
-    const ROWS: [(Negotiation, Negotiation, bool, [bool; 3]); 18] = [
-        (R, R, true, [true, false, false]),
-        (O, R, true, [true, true, true]),
-        (N, R, true, [false, false, true]),
-        (R, O, true, [true, true, false]),
-        (O, O, true, [true, true, true]),
-        (N, O, true, [false, false, true]),
-        (R, N, true, [false, true, false]),
-        (O, N, true, [false, true, true]),
-        (N, N, true, [false, false, true]),
-        (R, R, false, [true, false, false]),
-        (O, R, false, [true, false, false]),
-        (N, R, false, [false, false, false]),
-        (R, O, false, [true, false, false]),
-        (O, O, false, [true, false, false]),
-        (N, O, false, [false, false, false]),
-        (R, N, false, [false, false, false]),
-        (O, N, false, [false, false, false]),
-        (N, N, false, [false, false, false]),
-    ];
-
-    #[test]
-    fn the_eighteen_rows_allow_what_microsofts_table_says() {
-        for (tls, sasl, dialback, [sasl_over_tls, dialback_over_tls, dialback_over_tcp]) in ROWS {
-            assert_eq!(
-                allowed(tls, sasl, dialback),
-                Allowed { sasl_over_tls, dialback_over_tls, dialback_over_tcp },
-                "{tls:?} {sasl:?} {dialback}"
-            );
-        }
     }
 }

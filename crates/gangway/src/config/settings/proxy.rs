@@ -37,8 +37,8 @@ pub static PROXY: Section = Section {
         setting(
             "open",
             Kind::Boolean,
-            "Whether any domain that proves itself may talk, not only the partners below. Its settings are \
-             those of a partner of type `public-unverified`.",
+            "Whether any domain that proves itself may talk, by its certificate or by dialback over TLS, not \
+             only the partners below. It counts as `public-unverified`.",
         )
         .or("false"),
         setting("denied-domains", Kind::List(&Kind::Domain), "Domains that never may talk, with all below them.")
