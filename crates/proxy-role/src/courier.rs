@@ -291,6 +291,11 @@ impl Courier {
         matches!(self.state, State::Open(..) | State::Borrowed(_))
     }
 
+    /// Tells whether something is on its way to the partner or waits for it.
+    pub(crate) fn has_letters(&self) -> bool {
+        !self.queue.is_empty() || !self.sent.is_empty()
+    }
+
     /// Tells whether nothing would be lost by forgetting it.
     pub(crate) fn is_forgettable(&self) -> bool {
         matches!(self.state, State::Idle)

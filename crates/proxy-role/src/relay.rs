@@ -62,7 +62,7 @@ impl Proxy {
     /// Keeps a stanza until a gateway is there; its sender is not told that it may forget it.
     fn hold(&mut self, source: Option<Source>, stanza: Element, now: Now) {
         let limits = &self.world.settings.limits;
-        if self.held.len() >= limits.held_max || limits.held_for.is_zero() {
+        if self.held.len() >= limits.held_max || limits.held_for.is_zero() || self.world.is_stopping {
             return self.refuse_held(source, &stanza, now);
         }
         let until = now.moment + limits.held_for;
@@ -107,13 +107,31 @@ impl Proxy {
     }
 
     fn refuse_held(&mut self, source: Option<Source>, stanza: &Element, now: Now) {
-        if self.world.is_stopping {
+        if self.world.is_stopping && self.is_kept_by_partner(source) {
             // It stays unacknowledged, so that the partner keeps it for whoever serves next.
             return;
         }
         let text = "the gateway to the recipient is not reachable for the moment";
         let error = StanzaError::new(StanzaCondition::RecipientUnavailable).with_text(text);
         self.bounce_to_partner(source, stanza, &error, now);
+    }
+
+    /// Lets go of what waits for a gateway that will not come before we end.
+    pub(crate) fn refuse_all_held(&mut self, now: Now) {
+        for held in std::mem::take(&mut self.held) {
+            self.refuse_held(held.source, &held.stanza, now);
+        }
+        self.world.timers.set(Timer::Held, None);
+    }
+
+    /// Tells whether the partner knows by its count what we have not acknowledged (XEP-0198).
+    fn is_kept_by_partner(&self, source: Option<Source>) -> bool {
+        match source {
+            Some(Source::Incoming(connection, _)) => {
+                self.incoming.get(&connection).is_some_and(|incoming| incoming.acceptor.is_counting())
+            }
+            Some(Source::Outgoing(..)) | None => false,
+        }
     }
 
     /// Answers a partner's stanza with an error and settles it. Presence needs no answer: it will come

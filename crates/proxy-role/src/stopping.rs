@@ -1,11 +1,16 @@
 //! Stopping without losing what somebody still counts on.
 
-use clock_types::Now;
+use std::collections::BTreeSet;
 
-use crate::courier::{CourierId, shutdown};
+use clock_types::Now;
+use net_types::ConnectionId;
+
+use crate::courier::{Courier, CourierId, shutdown};
+use crate::incoming::Incoming;
 use crate::notice::Notice;
 use crate::proxy::Proxy;
 use crate::timers::Timer;
+use crate::world::Source;
 
 impl Proxy {
     /// Begins to stop: nothing new is taken, what is at work is finished, and each stream is closed with
@@ -22,6 +27,7 @@ impl Proxy {
         for connection in all {
             self.pause(connection, "the proxy is stopping");
         }
+        self.refuse_all_held(now);
         self.settle_effects(now);
     }
 
@@ -36,16 +42,7 @@ impl Proxy {
         if !self.world.is_stopping || self.is_stopped {
             return;
         }
-        let done: Vec<_> = self
-            .incoming
-            .iter()
-            .filter(|(_, incoming)| {
-                let (_, at_work, waiting) = incoming.acceptor.counts();
-                at_work == 0 && waiting == 0
-            })
-            .map(|(connection, _)| *connection)
-            .collect();
-        for connection in done {
+        for connection in self.closable() {
             self.close_incoming(connection, Some(shutdown()), now);
         }
         let all: Vec<CourierId> = self.couriers.keys().copied().collect();
@@ -58,6 +55,31 @@ impl Proxy {
         if self.incoming.is_empty() && self.couriers.is_empty() && self.is_link_settled() {
             self.finish(now);
         }
+    }
+
+    /// Returns the partners' streams that nothing is to be waited for on. A partner goes on sending into a
+    /// stream that we do not read: the sooner it is closed, the less it has to take back.
+    fn closable(&self) -> Vec<ConnectionId> {
+        let is_deserted = self.links.gateways().next().is_none();
+        let is_answering = self.couriers.values().any(Courier::has_letters);
+        let on_links: BTreeSet<ConnectionId> = self
+            .on_links
+            .values()
+            .filter_map(|source| match source {
+                Source::Incoming(connection, _) => Some(*connection),
+                Source::Outgoing(..) => None,
+            })
+            .collect();
+        let is_closable = |connection: &ConnectionId, incoming: &Incoming| {
+            let (_, at_work, waiting) = incoming.acceptor.counts();
+            let is_in_vain = is_deserted && !is_answering && !on_links.contains(connection);
+            waiting == 0 && (at_work == 0 || is_in_vain)
+        };
+        self.incoming
+            .iter()
+            .filter(|(connection, incoming)| is_closable(connection, incoming))
+            .map(|(connection, _)| *connection)
+            .collect()
     }
 
     /// Closes everything: the drain time is over.

@@ -93,6 +93,9 @@ struct Peer {
     /// The stream's identifier, ours.
     id: String,
     tls: Option<Box<TlsFacts>>,
+    /// Whom it claimed to be when the handshake began: by the roots for that domain its certificate is
+    /// judged.
+    judged_for: Option<DomainName>,
     /// Whether SASL EXTERNAL is offered on the stream as it is.
     is_external_offered: bool,
     /// Whether an empty challenge is out.
@@ -207,6 +210,13 @@ impl Acceptor {
     #[must_use]
     pub fn counts(&self) -> (u64, usize, usize) {
         (self.flow.received(), self.flow.at_work(), self.flow.waiting())
+    }
+
+    /// Tells whether the peer counts its stanzas (XEP-0198): it knows what we have not acknowledged when the
+    /// stream ends.
+    #[must_use]
+    pub fn is_counting(&self) -> bool {
+        self.flow.is_counting()
     }
 
     /// Takes octets of the connection.

@@ -97,6 +97,11 @@ impl Flow {
         }
     }
 
+    /// Tells whether both sides count: the peer knows which of its stanzas are not acknowledged.
+    pub(super) fn is_counting(&self) -> bool {
+        self.counting == Counting::On
+    }
+
     pub(super) fn at_work(&self) -> usize {
         self.inbound.at_work()
     }
