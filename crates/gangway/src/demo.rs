@@ -196,7 +196,8 @@ impl Show {
     fn introduce(&mut self, screen: &mut Screen, begun: Instant) -> Result<(), String> {
         let mut greeted = Greeted::default();
         for side in [Side::Xmpp, Side::Sip] {
-            self.stage.wish(side, Wish::Greet { id: format!("greeting-{}", side.name()) });
+            let greeting = Wish::Greet { id: format!("greeting-{}", side.name()) };
+            self.stage.wish(side, greeting).map_err(|why| format!("{} {why}", side.server()))?;
         }
         let until = Instant::now() + Duration::from_secs(10);
         while !greeted.is_done() {
@@ -251,7 +252,7 @@ impl Show {
         screen.heads();
         let mut wrong = Vec::new();
         for step in &STEPS {
-            let id = self.send(step.from, step.to, step.text).expect("nobody has taken a server down");
+            let id = self.send(step.from, step.to, step.text)?;
             let until = Instant::now() + once::PATIENCE;
             let is_over = |show: &Self| show.conversation.message(&id).is_some_and(|one| step.is_over(one));
             while self.over.is_none() && !is_over(self) {
@@ -343,9 +344,8 @@ impl Show {
         match line {
             Line::Text { from, to, text } => {
                 self.turn = from.unwrap_or(self.turn);
-                if self.send(self.turn, to.as_deref(), text).is_none() {
-                    let server = self.turn.server();
-                    screen.note(&format!("{} cannot write while {server} is down", self.turn.name()));
+                if let Err(why) = self.send(self.turn, to.as_deref(), text) {
+                    screen.note(&format!("{} cannot write that: {why}", self.turn.name()));
                 }
             }
             Line::Turn(side) => {
@@ -354,15 +354,9 @@ impl Show {
                     self.turn = side.unwrap_or(self.turn.other());
                 }
             }
-            Line::Down(side) => {
-                let what = if self.stage.take_down(*side) { "stopped" } else { "down already" };
-                screen.note(&format!("{} is {what}", side.server()));
-            }
-            Line::Up(side) => match self.stage.bring_up(*side) {
-                Ok(true) => screen.note(&format!("{} runs again", side.server())),
-                Ok(false) => screen.note(&format!("{} runs already", side.server())),
-                Err(why) => screen.line(&screen.painted(Style::Bad, &why)),
-            },
+            Line::Down(side) => tell_of(*side, Ok(self.stage.take_down(*side)), screen),
+            Line::Freeze(side) => tell_of(*side, Ok(self.stage.freeze(*side)), screen),
+            Line::Up(side) => tell_of(*side, self.stage.bring_up(*side), screen),
             Line::Trace => {
                 let now = if self.stage.toggle_trace() {
                     "are shown; /trace again hides them"
@@ -386,23 +380,33 @@ impl Show {
         let _ = ask::run(&self.stage.place().configuration(), request, ask::Form::Words);
     }
 
-    /// Sends a text and returns its id; none if the sender's own server is down.
-    fn send(&mut self, from: Side, to: Option<&str>, text: &str) -> Option<String> {
+    /// Sends a text and returns its id.
+    ///
+    /// # Errors
+    /// The sender's own server does not take it; says why.
+    fn send(&mut self, from: Side, to: Option<&str>, text: &str) -> Result<String, String> {
+        let there = from.other().domain();
+        let to = match to {
+            None => from.other().user(),
+            Some(address) if address.contains('@') => address.to_owned(),
+            Some(user) => format!("{user}@{there}"),
+        };
+        if from == Side::Xmpp && !to.ends_with(&format!("@{there}")) {
+            return Err(format!("without a DNS, {} reaches {there} only", from.server()));
+        }
         self.next_id += 1;
         let id = format!("text-{}", self.next_id);
-        let to = match to {
-            Some(address) if address.contains('@') => address.to_owned(),
-            Some(user) => match Side::named(user) {
-                Some(side) if side == from => side.user(),
-                Some(_) | None => format!("{user}@{}", from.other().domain()),
-            },
-            None => from.other().user(),
-        };
-        let is_there = self.stage.wish(from, Wish::Text { id: id.clone(), to, text: text.to_owned() });
-        is_there.then(|| {
-            self.conversation.announce(&id);
-            id
-        })
+        let wish = Wish::Text { id: id.clone(), to, text: text.to_owned() };
+        self.stage.wish(from, wish).map_err(|why| format!("{} {why}", from.server()))?;
+        self.conversation.announce(&id);
+        Ok(id)
+    }
+}
+
+fn tell_of(side: Side, became: Result<&str, String>, screen: &mut Screen) {
+    match became {
+        Ok(became) => screen.note(&format!("{} {became}", side.server())),
+        Err(why) => screen.line(&screen.painted(Style::Bad, &why)),
     }
 }
 
@@ -420,9 +424,9 @@ fn help(screen: &mut Screen) {
 const HELP: [(&str, &str); 7] = [
     ("hello", "whose name stands in front writes; an empty line changes sides"),
     ("ann: hello", "Ann writes to Bob; `bob: hello` the other way"),
-    ("ann > carol: hello", "to somebody else at the other side: see what comes back"),
-    ("/down partner", "stops the partner's server (or `sip`); write, and see what the sender is told"),
-    ("/up partner", "starts it again; what was accepted meanwhile arrives"),
+    ("ann > carol: hello", "to somebody else over there: see what comes back"),
+    ("/down partner", "stops the partner's server (or `sip`): the next text is refused; /up starts it"),
+    ("/freeze partner", "it stands still: the next text is kept on disk; /thaw, and it arrives"),
     ("/trace", "shows every octet that the two servers send and receive"),
     ("/status /streams /queue", "what `gangway status` and the others show;  /help  /quit"),
 ];

@@ -18,7 +18,9 @@ pub enum Line {
     Turn(Option<Side>),
     /// Stop the server of a side.
     Down(Side),
-    /// Start it again.
+    /// Have it stand still.
+    Freeze(Side),
+    /// Start it again, or have it go on.
     Up(Side),
     /// Show octets, or do not.
     Trace,
@@ -73,14 +75,17 @@ fn command_of(command: &str) -> Line {
         ("status", None) => Line::Status,
         ("streams", None) => Line::Streams,
         ("queue", None) => Line::Queue,
-        ("down" | "up", Some(object)) => match (server(object), verb) {
+        ("down" | "up" | "freeze" | "thaw", Some(object)) => match (server(object), verb) {
             (Some(side), "down") => Line::Down(side),
+            (Some(side), "freeze") => Line::Freeze(side),
             (Some(side), _) => Line::Up(side),
-            (None, _) => {
-                Line::Wrong(format!("`{object}` cannot go {verb}: write /{verb} partner, or /{verb} sip"))
-            }
+            (None, _) => Line::Wrong(format!(
+                "there is no server `{object}`: write `/{verb} partner` or `/{verb} sip`"
+            )),
         },
-        ("down" | "up", None) => Line::Wrong(format!("which one? /{verb} partner, or /{verb} sip")),
+        ("down" | "up" | "freeze" | "thaw", None) => {
+            Line::Wrong(format!("which one? `/{verb} partner` or `/{verb} sip`"))
+        }
         (name, None) => match Side::named(name) {
             Some(side) => Line::Turn(Some(side)),
             None => Line::Wrong(format!("there is no /{name}; /help says what there is")),
@@ -118,6 +123,7 @@ mod tests {
     #[test]
     fn a_slash_begins_a_command_and_a_wrong_one_says_what_to_write() {
         assert_eq!(Line::parse("/down partner"), Line::Down(Side::Xmpp));
+        assert_eq!(Line::parse("/freeze partner"), Line::Freeze(Side::Xmpp));
         assert_eq!(Line::parse("/up sip"), Line::Up(Side::Sip));
         assert_eq!(Line::parse("/q"), Line::Quit);
         assert_eq!(Line::parse("/bob"), Line::Turn(Some(Side::Sip)));

@@ -54,6 +54,10 @@ pub enum Wish {
         /// Under which id to tell of it.
         id: String,
     },
+    /// Stand still: connections stay, and nobody reads from them.
+    Freeze,
+    /// Go on.
+    Thaw,
 }
 
 /// What both peers need.
@@ -143,8 +147,13 @@ fn drive<P: Peer>(
     around: &Surroundings,
     tell: Box<dyn FnMut(Seen) + Send>,
 ) -> Result<Running, String> {
-    let role =
-        Driven { peer, traced: Arc::clone(&around.traced), ahead: VecDeque::new(), stop: Stop::NotAsked };
+    let role = Driven {
+        peer,
+        traced: Arc::clone(&around.traced),
+        ahead: VecDeque::new(),
+        held: None,
+        stop: Stop::NotAsked,
+    };
     let world = World {
         clock: around.clock,
         settings: net::Settings::default(),
@@ -283,6 +292,8 @@ struct Driven<P> {
     traced: Arc<AtomicBool>,
     /// What is told before the peer's next output.
     ahead: VecDeque<Effect<Seen, ()>>,
+    /// While it stands still, what it would have heard.
+    held: Option<VecDeque<Event>>,
     stop: Stop,
 }
 
@@ -310,6 +321,13 @@ impl<P: Peer> Role for Driven<P> {
     type Stored = ();
 
     fn handle_event(&mut self, event: Event, now: Now) {
+        if let Some(held) = &mut self.held {
+            // A server that has stood still for so long has lost the rest.
+            if held.len() < HELD_MAX {
+                held.push_back(event);
+            }
+            return;
+        }
         match &event {
             Event::Accepted { tls: Some(facts), .. }
             | Event::Connected { tls: Some(facts), .. }
@@ -326,6 +344,12 @@ impl<P: Peer> Role for Driven<P> {
         match wish {
             Wish::Text { id, to, text } => self.peer.handle_text(&to, &text, &id, now),
             Wish::Greet { id } => self.peer.handle_greeting(&id, now),
+            Wish::Freeze => self.held = self.held.take().or_else(|| Some(VecDeque::new())),
+            Wish::Thaw => {
+                for event in self.held.take().into_iter().flatten() {
+                    self.handle_event(event, now);
+                }
+            }
         }
     }
 
@@ -337,11 +361,13 @@ impl<P: Peer> Role for Driven<P> {
     }
 
     fn handle_timeout(&mut self, now: Now) {
-        self.peer.handle_timeout(now);
+        if self.held.is_none() {
+            self.peer.handle_timeout(now);
+        }
     }
 
     fn poll_timeout(&self) -> Option<Moment> {
-        self.peer.poll_timeout()
+        if self.held.is_none() { self.peer.poll_timeout() } else { None }
     }
 
     fn poll_output(&mut self) -> Option<Effect<Seen, ()>> {
@@ -367,6 +393,9 @@ impl<P: Peer> Role for Driven<P> {
         }
     }
 }
+
+/// How much a server that stands still hears later.
+const HELD_MAX: usize = 10_000;
 
 fn words(facts: &TlsFacts) -> String {
     let version = match facts.version {

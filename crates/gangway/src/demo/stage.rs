@@ -35,13 +35,20 @@ pub enum Happened {
 /// Everything that runs.
 pub struct Stage {
     around: Surroundings,
-    xmpp: Option<Running>,
-    sip: Option<Running>,
+    xmpp: Peer,
+    sip: Peer,
     roles: Option<Roles>,
     tell: Sender<Happened>,
     told: Receiver<Happened>,
     // Dropped last: the others have files open in it.
     place: Place,
+}
+
+/// The server of one side.
+enum Peer {
+    Running(Running),
+    Frozen(Running),
+    Down,
 }
 
 struct Roles {
@@ -71,9 +78,10 @@ impl Stage {
             traced: Arc::new(AtomicBool::new(false)),
             ports,
         };
-        let mut stage = Self { around, xmpp: None, sip: None, roles: Some(roles), tell, told, place };
-        stage.xmpp = Some(stage.start(Side::Xmpp, partner)?);
-        stage.sip = Some(stage.start(Side::Sip, pool)?);
+        let mut stage =
+            Self { around, xmpp: Peer::Down, sip: Peer::Down, roles: Some(roles), tell, told, place };
+        stage.xmpp = Peer::Running(stage.start(Side::Xmpp, partner)?);
+        stage.sip = Peer::Running(stage.start(Side::Sip, pool)?);
         Ok(stage)
     }
 
@@ -125,42 +133,74 @@ impl Stage {
         }
     }
 
-    /// Has the peer of a side do something; tells whether there is one.
-    pub fn wish(&self, side: Side, wish: Wish) -> bool {
-        let peer = match side {
-            Side::Xmpp => &self.xmpp,
-            Side::Sip => &self.sip,
-        };
-        peer.as_ref().map(|peer| peer.wish(wish)).is_some()
+    /// Has the peer of a side do something.
+    ///
+    /// # Errors
+    /// It cannot; says why.
+    pub fn wish(&mut self, side: Side, wish: Wish) -> Result<(), &'static str> {
+        match self.peer(side) {
+            Peer::Running(running) => {
+                running.wish(wish);
+                Ok(())
+            }
+            Peer::Frozen(_) => Err("stands still"),
+            Peer::Down => Err("is down"),
+        }
     }
 
-    fn peer(&mut self, side: Side) -> &mut Option<Running> {
+    fn peer(&mut self, side: Side) -> &mut Peer {
         match side {
             Side::Xmpp => &mut self.xmpp,
             Side::Sip => &mut self.sip,
         }
     }
 
-    /// Stops the peer of a side; tells whether there was one.
-    pub fn take_down(&mut self, side: Side) -> bool {
-        self.peer(side).take().map(Running::stop).is_some()
+    /// Stops the peer of a side; says what became of it.
+    pub fn take_down(&mut self, side: Side) -> &'static str {
+        match std::mem::replace(self.peer(side), Peer::Down) {
+            Peer::Running(running) | Peer::Frozen(running) => {
+                running.stop();
+                "is stopped"
+            }
+            Peer::Down => "is down already",
+        }
     }
 
-    /// Starts the peer of a side again, where it was; tells whether there was none.
+    /// Has the peer of a side stand still; says what became of it.
+    pub fn freeze(&mut self, side: Side) -> &'static str {
+        match std::mem::replace(self.peer(side), Peer::Down) {
+            Peer::Running(running) => {
+                running.wish(Wish::Freeze);
+                *self.peer(side) = Peer::Frozen(running);
+                "stands still: its connections stay, and it answers nothing"
+            }
+            Peer::Frozen(running) => {
+                *self.peer(side) = Peer::Frozen(running);
+                "stands still already"
+            }
+            Peer::Down => "is down",
+        }
+    }
+
+    /// Has the peer of a side run, whatever it did before; says what became of it.
     ///
     /// # Errors
     /// Its address is taken, or the system has nothing to run it on.
-    pub fn bring_up(&mut self, side: Side) -> Result<bool, String> {
-        if self.peer(side).is_some() {
-            return Ok(false);
-        }
+    pub fn bring_up(&mut self, side: Side) -> Result<&'static str, String> {
         let address = match side {
             Side::Xmpp => self.around.ports.partner,
             Side::Sip => self.around.ports.pool,
         };
-        let running = self.start(side, peers::bind(side, address)?)?;
-        *self.peer(side) = Some(running);
-        Ok(true)
+        let (running, words) = match std::mem::replace(self.peer(side), Peer::Down) {
+            Peer::Running(running) => (running, "runs already"),
+            Peer::Frozen(running) => {
+                running.wish(Wish::Thaw);
+                (running, "goes on")
+            }
+            Peer::Down => (self.start(side, peers::bind(side, address)?)?, "runs again"),
+        };
+        *self.peer(side) = Peer::Running(running);
+        Ok(words)
     }
 
     /// Shows octets or does not, the other way than before; returns which.

@@ -1,5 +1,6 @@
 //! The program as its user runs it, each file of tests a module.
 
+mod demo;
 mod mistakes;
 mod run;
 mod settings;
