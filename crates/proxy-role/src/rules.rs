@@ -42,6 +42,12 @@ impl Rules for ProxyRules {
             None => policy_for(&self.settings, remote),
         }
     }
+
+    fn has_same_roots(&self, judged_for: Option<&DomainName>, remote: &DomainName) -> bool {
+        let own = |domain| self.settings.partner(domain).and_then(|partner| partner.trust.as_ref());
+        let roots = |domain| own(domain).unwrap_or(&self.settings.trust);
+        judged_for.map_or(&self.settings.trust, roots) == roots(remote)
+    }
 }
 
 fn policy_for(settings: &Settings, remote: &DomainName) -> Option<Policy> {

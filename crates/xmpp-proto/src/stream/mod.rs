@@ -70,6 +70,14 @@ pub trait Rules: fmt::Debug + Send + Sync {
 
     /// Returns what holds for a partner's domain; `None` if we do not speak with it.
     fn policy(&self, remote: &DomainName) -> Option<Policy>;
+
+    /// Tells whether a certificate that was judged by the roots for `judged_for` may prove `remote`. It is
+    /// `None` where the handshake came before the peer had named itself, so that the roots were those for
+    /// everybody. Whoever gives partners roots of their own must answer this.
+    fn has_same_roots(&self, judged_for: Option<&DomainName>, remote: &DomainName) -> bool {
+        let _ = (judged_for, remote);
+        true
+    }
 }
 
 /// What holds for every stream.

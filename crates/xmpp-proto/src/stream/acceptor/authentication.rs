@@ -11,7 +11,6 @@ use xmpp_types::xml::Limits;
 use super::{Acceptor, Output, Phase};
 use crate::dialback::Pair;
 use crate::failure::{Failure, Stage};
-use crate::identity;
 use crate::stream::Proof;
 
 /// How often a peer may fail before the stream ends (RFC 6120 §6.4.5 asks for 2 to 5).
@@ -59,9 +58,8 @@ impl Acceptor {
                 );
             }
         }
-        let certificate = self.peer.tls.as_ref().and_then(|tls| tls.peer.as_deref());
-        if let Err(unproved) = identity::prove(certificate, &remote, now.date) {
-            return self.fail_sasl(SaslCondition::NotAuthorized, &unproved.to_string());
+        if let Err(unproved) = self.prove_by_certificate(&remote, now) {
+            return self.fail_sasl(SaslCondition::NotAuthorized, &unproved);
         }
         self.wire.print(&Sasl::Success(None).to_element());
         self.wire.restart(Limits {

@@ -10,7 +10,6 @@ use xmpp_types::xml::Element;
 use super::{Acceptor, Output, Phase};
 use crate::dialback::{Heard, Pair, Question, Trouble, Verdict, answer};
 use crate::failure::{Failure, Stage};
-use crate::identity;
 use crate::stream::Proof;
 
 impl Acceptor {
@@ -68,8 +67,7 @@ impl Acceptor {
         if let Some(proof) = self.proved.get(&pair.remote) {
             return Ok(Some(*proof));
         }
-        let certificate = self.peer.tls.as_ref().and_then(|tls| tls.peer.as_deref());
-        if methods.external && identity::prove(certificate, &pair.remote, now.date).is_ok() {
+        if methods.external && self.prove_by_certificate(&pair.remote, now).is_ok() {
             return Ok(Some(Proof::Certificate));
         }
         let may_ask =

@@ -144,8 +144,17 @@ impl Acceptor {
         let Some(remote) = &self.peer.remote else {
             return Some("the header has no from".into());
         };
+        self.prove_by_certificate(remote, now).err()
+    }
+
+    /// Checks that the certificate proves a domain, judged by the roots for that very domain.
+    pub(super) fn prove_by_certificate(&self, remote: &DomainName, now: Now) -> Result<(), String> {
         let certificate = self.peer.tls.as_ref().and_then(|tls| tls.peer.as_deref());
-        identity::prove(certificate, remote, now.date).err().map(|unproved| unproved.to_string())
+        identity::prove(certificate, remote, now.date).map_err(|unproved| unproved.to_string())?;
+        if self.rules.has_same_roots(self.peer.judged_for.as_ref(), remote) {
+            return Ok(());
+        }
+        Err("the handshake began before the domain was named whose own roots decide: use STARTTLS".into())
     }
 
     /// What holds for the domain that the peer claims. One that claims none must use TLS, and prove
@@ -172,6 +181,7 @@ impl Acceptor {
         match (said, &self.peer.local) {
             (TlsNegotiation::StartTls, Some(local)) if may_start => {
                 let (local, remote) = (local.clone(), self.peer.remote.clone());
+                self.peer.judged_for.clone_from(&remote);
                 self.wire.print(&TlsNegotiation::Proceed.to_element());
                 self.flush();
                 self.phase = Phase::Securing;

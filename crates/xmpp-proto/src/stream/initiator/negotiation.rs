@@ -83,7 +83,10 @@ impl Initiator {
                 self.phase = Phase::Asking;
                 self.ask_held(now);
             }
-            Purpose::Speak if methods.external && self.features.offers("EXTERNAL") => {
+            // Certificates prove both sides or none: ours is not for a partner that is not proved by its own.
+            Purpose::Speak
+                if methods.external && self.is_proved_by_certificate && self.features.offers("EXTERNAL") =>
+            {
                 self.offer_both_ways();
                 let identity = STANDARD.encode(self.approach.pair.local.as_str());
                 let auth = Sasl::Auth { mechanism: "EXTERNAL".into(), response: Some(identity.into()) };
