@@ -126,6 +126,16 @@ pub(crate) fn run(octets: &[u8], start: usize, class: u8) -> usize {
     start + rest.iter().position(|octet| !is(*octet, class)).unwrap_or(rest.len())
 }
 
+/// Returns the value of a hexadecimal digit.
+pub(crate) const fn hex(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
+        _ => None,
+    }
+}
+
 /// Returns whether `octets` are a `token`.
 pub(crate) fn is_token(octets: &[u8]) -> bool {
     !octets.is_empty() && all(octets, TOKEN)

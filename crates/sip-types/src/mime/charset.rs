@@ -17,18 +17,33 @@ pub struct UnknownCharset;
 
 /// Returns `octets`, written in `charset`, in UTF-8; without a charset they are UTF-8 (RFC 3261 §7.4.1).
 ///
-/// One choice for all charsets: octets that mean nothing become U+FFFD and are counted as a loss. A byte
-/// order mark is left out, but does not overrule the charset that the sender named.
+/// One choice for all charsets: octets that mean nothing become U+FFFD and are counted as a loss. Refusing
+/// would lose a whole text for one octet; truncating would change its meaning. A byte order mark is left out,
+/// but does not overrule the charset that the sender named.
 ///
 /// # Errors
 /// The charset's name is none that the WHATWG encoding standard knows.
 pub fn decode_text<'a>(charset: Option<&str>, octets: &'a [u8]) -> Result<Decoded<'a>, UnknownCharset> {
     let encoding = match charset {
         None => encoding_rs::UTF_8,
-        Some(label) => Encoding::for_label_no_replacement(label.as_bytes()).ok_or(UnknownCharset)?,
+        Some(label) => encoding_of(label.trim(), octets).ok_or(UnknownCharset)?,
     };
     let (text, replaced) = encoding.decode_with_bom_removal(octets);
     Ok(Decoded { text, replaced })
+}
+
+fn encoding_of(label: &str, octets: &[u8]) -> Option<&'static Encoding> {
+    let is = |names: &[&str]| names.iter().any(|name| label.eq_ignore_ascii_case(name));
+    if is(&["utf-8", "us-ascii", "ascii", "ansi_x3.4-1968"]) {
+        // US-ASCII is read as the superset that mislabelling clients mean.
+        return Some(encoding_rs::UTF_8);
+    }
+    if is(&["utf-16"]) {
+        // Without an order in its name, the mark tells it; without a mark it is big-endian (RFC 2781 §4.3).
+        let is_little = octets.starts_with(&[0xFF, 0xFE]);
+        return Some(if is_little { encoding_rs::UTF_16LE } else { encoding_rs::UTF_16BE });
+    }
+    Encoding::for_label_no_replacement(label.as_bytes())
 }
 
 impl std::fmt::Display for UnknownCharset {
@@ -50,7 +65,12 @@ mod tests {
             (Some("utf-8"), b"\xEF\xBB\xBFcaf\xC3\xA9"),
             (Some("ISO-8859-1"), b"caf\xE9"),
             (Some("windows-1252"), b"caf\xE9"),
+            (Some("ISO-8859-15"), b"caf\xE9"),
+            (Some(" US-ASCII "), "caf\u{e9}".as_bytes()),
             (Some("utf-16le"), b"c\0a\0f\0\xE9\0"),
+            (Some("UTF-16"), b"\xFF\xFEc\0a\0f\0\xE9\0"),
+            (Some("UTF-16"), b"\xFE\xFF\0c\0a\0f\0\xE9"),
+            (Some("UTF-16"), b"\0c\0a\0f\0\xE9"),
         ] {
             let decoded = decode_text(charset, octets).unwrap();
 
@@ -60,12 +80,17 @@ mod tests {
 
     #[test]
     fn octets_that_mean_nothing_are_replaced_and_counted() {
-        let decoded = decode_text(None, b"a\xED\xA0\xBDb").unwrap();
+        for (charset, octets) in [
+            (None, &b"a\xED\xA0\xBDb"[..]),
+            (Some("us-ascii"), b"a\xFFb"),
+            (Some("utf-16be"), b"\0a\xD8\0\0b"),
+            (Some("utf-16be"), b"\0a\0"),
+        ] {
+            let decoded = decode_text(charset, octets).unwrap();
 
-        assert!(decoded.replaced);
-        assert!(
-            decoded.text.starts_with('a') && decoded.text.ends_with('b') && decoded.text.contains('\u{FFFD}')
-        );
+            assert!(decoded.replaced, "{charset:?}");
+            assert!(decoded.text.starts_with('a') && decoded.text.contains('\u{FFFD}'), "{charset:?}");
+        }
     }
 
     #[test]

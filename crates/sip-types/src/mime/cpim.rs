@@ -2,11 +2,10 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use super::multipart::header_block;
+use super::multipart::{Part, header_block};
 use super::{BadBody, MimeLimits};
-use crate::header::{ContentType, HeaderName, NameAddr};
 use crate::headers::Headers;
-use crate::text::Text;
+use crate::uri::Uri;
 
 /// A `message/cpim` (RFC 3862): headers about the message, headers about its content, the content.
 ///
@@ -15,10 +14,8 @@ use crate::text::Text;
 pub struct Cpim {
     /// The headers about the message: From, To, cc, DateTime, Subject, NS, Require and others.
     pub headers: Headers,
-    /// The headers about the content: Content-Type and others.
-    pub content_headers: Headers,
-    /// The content.
-    pub content: Bytes,
+    /// The content, with the headers about it: Content-Type and others.
+    pub content: Part,
 }
 
 impl Cpim {
@@ -32,44 +29,74 @@ impl Cpim {
         if at == body.len() {
             return Err(BadBody("the envelope has no content"));
         }
-        let rest = body.slice(at..);
-        let (content_headers, at) = header_block(&rest, &limits)?;
-        Ok(Self { headers, content_headers, content: rest.slice(at..) })
+        Ok(Self { headers, content: Part::parse(&body.slice(at..), &limits)? })
     }
 
-    /// Returns the media type of the content; without one it is `text/plain` (RFC 3862 §3.4 by RFC 2045 §5.2).
-    ///
-    /// # Errors
-    /// Its header is no media type.
-    pub fn content_type(&self) -> Result<ContentType, BadBody> {
-        let written = self.content_headers.content_type().map_err(|bad| BadBody(bad.what))?;
-        Ok(written.unwrap_or_else(ContentType::text_plain))
-    }
-
-    /// Returns who the envelope says sent it, if that is an address.
+    /// Returns who the envelope says sent it: the URI between `<` and `>`, whatever name stands before it
+    /// (RFC 3862 §4.1).
     #[must_use]
-    pub fn from(&self) -> Option<NameAddr> {
-        let value = self.headers.get(HeaderName::From)?;
-        NameAddr::parse(Text::from(String::from_utf8_lossy(value).into_owned())).ok()
+    pub fn from(&self) -> Option<Uri> {
+        let value = self.header("From")?;
+        let (_, uri) = value.rsplit_once('<')?;
+        Uri::parse(uri.split_once('>')?.0).ok()
     }
 
-    /// Returns the first header of this name, in whatever case: names with a prefix (`imdn.Message-ID`) too.
+    /// Returns the first subject, whatever its language, without its escapes (RFC 3862 §2.3.2, §4.5).
+    #[must_use]
+    pub fn subject(&self) -> Option<String> {
+        let value = self.header("Subject")?;
+        let text = value.strip_prefix(";lang=").and_then(|rest| rest.split_once(' '));
+        Some(unescape(text.map_or(&value, |(_, text)| text)))
+    }
+
+    /// Returns the first header of this name, in whatever case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<Cow<'_, str>> {
         let line = self.headers.iter().find(|line| line.written.eq_ignore_ascii_case(name))?;
         Some(String::from_utf8_lossy(line.value))
     }
 
-    /// Returns the prefix that the envelope gives a namespace: `imdn` by `NS: imdn <urn:ietf:params:imdn>`
-    /// (RFC 3862 §3.4). The namespace without a prefix has the prefix `""`.
+    /// Returns the first header of this name in a namespace, whatever prefix the envelope gives that:
+    /// `imdn.Message-ID` by `NS: imdn <urn:ietf:params:imdn>` (RFC 3862 §3.4).
     #[must_use]
-    pub fn prefix(&self, namespace: &str) -> Option<String> {
+    pub fn header_of(&self, namespace: &str, name: &str) -> Option<Cow<'_, str>> {
+        match self.prefix(namespace)? {
+            "" => self.header(name),
+            prefix => self.header(&format!("{prefix}.{name}")),
+        }
+    }
+
+    /// Returns the prefix that the envelope gives a namespace; `""` to one that needs none.
+    fn prefix(&self, namespace: &str) -> Option<&str> {
         self.headers.iter().filter(|line| line.written.eq_ignore_ascii_case("NS")).find_map(|line| {
             let value = std::str::from_utf8(line.value).ok()?;
             let (prefix, rest) = value.split_once('<')?;
-            (rest.strip_suffix('>')? == namespace).then(|| prefix.trim().to_string())
+            (rest.strip_suffix('>')? == namespace).then(|| prefix.trim())
         })
     }
+}
+
+/// Undoes the backslashes of a header's text (§2.3.2); a control character that they name is left out.
+fn unescape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        if c != '\\' {
+            out.push(c);
+            continue;
+        }
+        match chars.next() {
+            Some('u') => {
+                let digits: String = chars.by_ref().take(4).collect();
+                let named = u32::from_str_radix(&digits, 16).ok().and_then(char::from_u32);
+                out.extend(named.filter(|c| !c.is_control()));
+            }
+            Some('b' | 't' | 'n' | 'r') => out.push(' '),
+            Some(other) => out.push(other),
+            None => {}
+        }
+    }
+    out
 }
 
 #[cfg(test)]
@@ -92,20 +119,30 @@ mod tests {
     fn an_envelope_gives_its_headers_and_its_content() {
         let cpim = Cpim::parse(&Bytes::from_static(ENVELOPE)).unwrap();
 
-        assert_eq!(cpim.from().unwrap().uri.as_str(), "im:piglet@100akerwood.com");
-        assert_eq!(cpim.header("subject").unwrap(), "the weather will be fine today");
-        assert_eq!(cpim.prefix("urn:ietf:params:imdn").as_deref(), Some("imdn"));
-        assert_eq!(cpim.header("imdn.message-id").unwrap(), "34jk324j");
-        assert!(cpim.content_type().unwrap().is("text/xml"));
-        assert_eq!(&cpim.content[..], b"<body>Here is the text of my message.</body>");
+        assert_eq!(cpim.from().unwrap().as_str(), "im:piglet@100akerwood.com");
+        assert_eq!(cpim.subject().unwrap(), "the weather will be fine today");
+        assert_eq!(cpim.header("datetime").unwrap(), "2000-12-13T13:40:00-08:00");
+        assert_eq!(cpim.header_of("urn:ietf:params:imdn", "message-id").unwrap(), "34jk324j");
+        assert_eq!(cpim.header_of("urn:example:other", "message-id"), None);
+        assert!(cpim.content.content_type().unwrap().is("text/xml"));
+        assert_eq!(&cpim.content.body[..], b"<body>Here is the text of my message.</body>");
     }
 
     #[test]
     fn content_without_headers_is_plain_text() {
         let cpim = Cpim::parse(&Bytes::from_static(b"From: <im:a@b>\r\n\r\n\r\nhi")).unwrap();
 
-        assert!(cpim.content_type().unwrap().is("text/plain"));
-        assert_eq!(&cpim.content[..], b"hi");
+        assert!(cpim.content.content_type().unwrap().is("text/plain"));
+        assert_eq!(&cpim.content.body[..], b"hi");
+    }
+
+    #[test]
+    fn a_subject_is_told_without_its_language_and_escapes() {
+        let body = b"From: <im:a@b>\r\nSubject:;lang=fr a\\u00e9\\nb\\u0000c\\\\\r\n\r\n\r\nhi";
+
+        let cpim = Cpim::parse(&Bytes::from_static(body)).unwrap();
+
+        assert_eq!(cpim.subject().unwrap(), "a\u{e9} bc\\");
     }
 
     #[test]

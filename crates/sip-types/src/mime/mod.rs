@@ -1,8 +1,9 @@
-//! Bodies: charsets, multiparts and CPIM (RFC 2045, RFC 2046, RFC 3862).
+//! Bodies: charsets, transfer encodings, multiparts and CPIM (RFC 2045, RFC 2046, RFC 3862).
 
 mod charset;
 mod cpim;
 mod multipart;
+mod transfer;
 
 pub use charset::{Decoded, UnknownCharset, decode_text};
 pub use cpim::Cpim;

@@ -15,6 +15,12 @@ pub struct Part {
 }
 
 impl Part {
+    /// Reads a part: header lines, an empty line, the body. Without headers it begins with the empty line.
+    pub(super) fn parse(octets: &Bytes, limits: &MimeLimits) -> Result<Self, BadBody> {
+        let (headers, at) = header_block(octets, limits)?;
+        Ok(Self { headers, body: octets.slice(at..) })
+    }
+
     /// Returns the part's media type; without one it is `text/plain` in US-ASCII (RFC 2046 §5.1), which
     /// UTF-8 contains.
     ///
@@ -26,7 +32,8 @@ impl Part {
     }
 }
 
-/// Returns the parts that are no multiparts themselves, in order, however deep they stand in `body`.
+/// Returns the parts that are no multiparts themselves, in order, however deep they stand in `body`. A part
+/// whose type cannot be read is one of them: what stands beside it may be all that the reader wants.
 ///
 /// # Errors
 /// As of [`parts`], and if they stand too deep.
@@ -45,13 +52,12 @@ fn collect_leaves(
 ) -> Result<(), BadBody> {
     let deeper = depth.checked_sub(1).ok_or(BadBody("the multiparts stand too deep in each other"))?;
     for part in parts(kind, body, limits)? {
-        let kind = part.content_type()?;
-        if kind.is_multipart() {
-            collect_leaves(&kind, &part.body, limits, deeper, leaves)?;
-        } else if leaves.len() == limits.parts {
-            return Err(BadBody(TOO_MANY));
-        } else {
-            leaves.push(part);
+        match part.content_type() {
+            Ok(kind) if kind.is_multipart() => {
+                collect_leaves(&kind, &part.body, limits, deeper, leaves)?;
+            }
+            Ok(_) | Err(_) if leaves.len() == limits.parts => return Err(BadBody(TOO_MANY)),
+            Ok(_) | Err(_) => leaves.push(part),
         }
     }
     Ok(())
@@ -79,7 +85,7 @@ pub fn parts(kind: &ContentType, body: &Bytes, limits: &MimeLimits) -> Result<Ve
         }
         let close = delimiters.next();
         let end = close.as_ref().map_or(body.len(), |close| close.start);
-        parts.push(part(&body.slice(open.end.min(end)..end), limits)?);
+        parts.push(Part::parse(&body.slice(open.end.min(end)..end), limits)?);
         match close {
             Some(close) => open = close,
             None => break,
@@ -143,12 +149,6 @@ fn before_line_end(octets: &[u8], at: usize) -> usize {
         [.., b'\n'] => at - 1,
         _ => at,
     }
-}
-
-/// Reads a part: header lines, an empty line, the body. Without headers it begins with the empty line.
-fn part(octets: &Bytes, limits: &MimeLimits) -> Result<Part, BadBody> {
-    let (headers, at) = header_block(octets, limits)?;
-    Ok(Part { headers, body: octets.slice(at..) })
 }
 
 /// Reads the header block that `octets` begin with; returns where what follows its empty line begins.
@@ -252,6 +252,17 @@ mod tests {
         assert_eq!(&nested(3).unwrap()[0].body[..], b"hi");
         assert!(nested(4).is_err());
         assert!(nested(200).is_err());
+    }
+
+    #[test]
+    fn a_part_whose_type_cannot_be_read_stands_beside_the_others() {
+        let kind = ContentType::parse("multipart/mixed;boundary=b").unwrap();
+        let body = Bytes::from_static(b"--b\r\nContent-Type: odd\r\n\r\nx\r\n--b\r\n\r\nhi\r\n--b--");
+
+        let leaves = leaves(&kind, &body, &MimeLimits::default()).unwrap();
+
+        assert!(leaves[0].content_type().is_err());
+        assert_eq!(&leaves[1].body[..], b"hi");
     }
 
     fn read(boundary: &str, body: &[u8]) -> Result<Vec<Part>, BadBody> {

@@ -1,6 +1,6 @@
 use std::borrow::Cow;
 
-use crate::octets::{self, PARAM, USER};
+use crate::octets::{self, PARAM, USER, hex};
 
 /// Returns `text` as it may stand in a user part: all but the characters of RFC 3261 §25.1 `user` percent-encoded.
 #[must_use]
@@ -73,15 +73,6 @@ fn escape(text: &str, class: u8) -> Cow<'_, str> {
 }
 
 const HEX: &[u8; 16] = b"0123456789ABCDEF";
-
-const fn hex(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        b'A'..=b'F' => Some(digit - b'A' + 10),
-        _ => None,
-    }
-}
 
 #[cfg(test)]
 mod tests {

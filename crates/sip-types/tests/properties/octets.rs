@@ -79,8 +79,14 @@ proptest! {
         let kind = ContentType::parse(format!("multipart/mixed;boundary=\"{boundary}\"")).unwrap();
         if let Ok(parts) = leaves(&kind, &Bytes::from(body.clone()), &MimeLimits::default()) {
             prop_assert!(parts.len() <= MimeLimits::default().parts);
+            for part in parts {
+                let _ = part.decoded();
+            }
         }
-        let _ = Cpim::parse(&Bytes::from(body.clone()));
+        if let Ok(cpim) = Cpim::parse(&Bytes::from(body.clone())) {
+            let _ = (cpim.from(), cpim.subject(), cpim.header_of("urn:ietf:params:imdn", "Message-ID"));
+            let _ = (cpim.content.content_type(), cpim.content.decoded());
+        }
         let _ = decode_text(Some(&boundary), &body);
     }
 }
