@@ -6,7 +6,6 @@
 //! the [`Losses`].
 
 pub mod address;
-mod cpim;
 mod date;
 pub mod error;
 mod hash;
@@ -14,7 +13,6 @@ mod html;
 mod iq;
 mod loss;
 pub mod message;
-mod mime;
 mod payload;
 mod text;
 
