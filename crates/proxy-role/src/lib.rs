@@ -18,6 +18,7 @@ mod courier;
 mod gateways;
 mod incoming;
 mod notice;
+mod probe;
 mod proxy;
 mod relay;
 mod reload;
@@ -29,6 +30,7 @@ mod timers;
 mod world;
 
 pub use notice::{Direction, Notice};
+pub use probe::{Finding, Outcome, Output as ProbeOutput, Probe, Verdict};
 pub use proxy::{Output, Proxy};
 pub use settings::{
     Limits, Link, Listener, ListenerKind, Mistake, Negotiation, Partner, PartnerKind, Place, Served,

@@ -166,21 +166,14 @@ impl World {
         self.last_token
     }
 
-    /// Returns how to shake hands with a partner for a domain of ours (XEP-0368 §3: SNI is the domain).
+    /// Returns how to shake hands with a partner for a domain of ours.
     pub(crate) fn tls_client(
         &self,
         local: &DomainName,
         remote: &DomainName,
         target: Option<&Target>,
     ) -> TlsClient {
-        let partner = self.settings.partner(remote);
-        let trust = partner.and_then(|partner| partner.trust.clone());
-        let is_direct = target.is_some_and(|target| target.start == Start::Direct);
-        TlsClient {
-            name: remote.to_ascii().to_string(),
-            identity: self.settings.identity_of(local).cloned(),
-            trust: trust.unwrap_or_else(|| self.settings.trust.clone()),
-            alpn: if is_direct { vec!["xmpp-server".into()] } else { Vec::new() },
-        }
+        let start = target.map_or(Start::InBand, |target| target.start);
+        self.settings.tls_client(local, remote, start)
     }
 }

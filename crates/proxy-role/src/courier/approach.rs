@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clock_types::{Moment, Now};
 use net_types::{Answer, ConnectionId, Failure as DnsFailure, Order, Remote, Stage as NetStage, TlsFacts};
-use xmpp_proto::discovery::{AddressRule, Discovery, Output, Settings, Start, Target};
+use xmpp_proto::discovery::{Discovery, Output, Start, Target};
 use xmpp_proto::failure::{Failure, Stage};
 
 use super::{Courier, State};
@@ -51,17 +51,7 @@ impl Courier {
             let failure = Failure::new(Stage::Policy, "the partner's settings leave no method to prove it");
             return self.attempt_failed(failure, world, now);
         }
-        let addresses =
-            if partner.allow_private_addresses { AddressRule::Any } else { AddressRule::PublicOnly };
-        let settings = Settings {
-            fixed_host: partner.fixed_host.clone(),
-            // A fixed host speaks in direct TLS only if nobody said otherwise by its port.
-            direct_tls: partner.direct_tls && methods.has_tls() && partner.fixed_host.is_none(),
-            addresses,
-            targets_max: TARGETS_MAX,
-            patience: DNS_PATIENCE,
-        };
-        let discovery = Discovery::new(&self.pair.remote, settings, world.ids.fork(), now);
+        let discovery = Discovery::new(&self.pair.remote, partner.search(), world.ids.fork(), now);
         self.state = State::Seeking(Box::new(discovery));
         self.search(world, now);
     }
@@ -191,13 +181,9 @@ impl Courier {
     }
 }
 
-/// How many addresses are tried for one attempt.
-const TARGETS_MAX: usize = 16;
 /// How many are tried at a time.
 const OPEN_MAX: usize = 4;
 /// How long one address may let us wait before the next is tried as well (RFC 8305 §5).
 const STAGGER: Duration = Duration::from_millis(250);
 /// How long TCP and direct TLS may take together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(7);
-/// How long the search may take.
-const DNS_PATIENCE: Duration = Duration::from_secs(5);

@@ -7,7 +7,8 @@ mod partner;
 
 use std::net::SocketAddr;
 
-use net_types::{Identity, ListenerId, TlsServer, Trust};
+use net_types::{Identity, ListenerId, TlsClient, TlsServer, Trust};
+use xmpp_proto::discovery::Start;
 use xmpp_types::jid::DomainName;
 
 pub use check::{Mistake, Place, Severity};
@@ -145,6 +146,20 @@ impl Settings {
                     .map(|(_, partner)| partner)
             })
             .or(self.open.as_ref())
+    }
+
+    /// Returns how to shake hands with a partner for a domain of ours (XEP-0368 §3: SNI is the domain).
+    pub(crate) fn tls_client(&self, local: &DomainName, remote: &DomainName, start: Start) -> TlsClient {
+        let trust = self.partner(remote).and_then(|partner| partner.trust.clone());
+        TlsClient {
+            name: remote.to_ascii().to_string(),
+            identity: self.identity_of(local).cloned(),
+            trust: trust.unwrap_or_else(|| self.trust.clone()),
+            alpn: match start {
+                Start::Direct => vec!["xmpp-server".into()],
+                Start::InBand => Vec::new(),
+            },
+        }
     }
 
     /// Returns every mistake and warning, in words (for `gangway check`). With a mistake of

@@ -1,4 +1,7 @@
+use std::time::Duration;
+
 use net_types::Trust;
+use xmpp_proto::discovery::{AddressRule, Settings as Search};
 use xmpp_proto::stream::Methods;
 use xmpp_types::jid::DomainName;
 
@@ -113,4 +116,23 @@ impl Partner {
         methods.dialback_in_clear &= self.allow_plaintext;
         methods
     }
+
+    /// Returns how its servers are sought.
+    pub(crate) fn search(&self) -> Search {
+        let addresses =
+            if self.allow_private_addresses { AddressRule::Any } else { AddressRule::PublicOnly };
+        Search {
+            fixed_host: self.fixed_host.clone(),
+            // A fixed host speaks in direct TLS only if nobody said otherwise by its port.
+            direct_tls: self.direct_tls && self.methods().has_tls() && self.fixed_host.is_none(),
+            addresses,
+            targets_max: TARGETS_MAX,
+            patience: DNS_PATIENCE,
+        }
+    }
 }
+
+/// How many addresses are tried for one attempt.
+const TARGETS_MAX: usize = 16;
+/// How long the search may take.
+const DNS_PATIENCE: Duration = Duration::from_secs(5);

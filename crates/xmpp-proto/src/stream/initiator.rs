@@ -217,6 +217,24 @@ impl Initiator {
         self.features.limits.and_then(|limits| limits.max_bytes)
     }
 
+    /// Returns what the partner offered last.
+    #[must_use]
+    pub fn features(&self) -> &FeatureSet {
+        &self.features
+    }
+
+    /// Tells whether the partner has accepted our certificate (EXTERNAL).
+    #[must_use]
+    pub fn is_authenticated(&self) -> bool {
+        self.is_authenticated
+    }
+
+    /// Returns why the partner refused our certificate, where dialback was tried after it.
+    #[must_use]
+    pub fn refusal(&self) -> Option<&Failure> {
+        self.refusal.as_ref()
+    }
+
     /// Returns how many stanzas were sent, and how many of them are not acknowledged.
     #[must_use]
     pub fn counts(&self) -> (u64, usize) {
