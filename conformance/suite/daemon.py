@@ -96,7 +96,7 @@ authorities = ["{lab.cert('ca.crt')}"]
 """
     if link:
         text += f"""
-[gateway.link]
+[[gateway.link]]
 proxy = "{lab['GW_IP']}:{link}"
 proxy-name = "{lab['GW_HOST']}"
 identity = "link"

@@ -34,8 +34,9 @@ class Traffic:
     def write(self, sender, receiver):
         n = 0
         while not self.stopped.wait(1 / self.rate):
-            sender.send(receiver.address, f"text {n}")
-            n += 1
+            if not sender.is_behind():
+                sender.send(receiver.address, f"text {n}")
+                n += 1
 
     def crosses(self, count, seconds=60):
         """Waits until everybody has read so many texts more."""

@@ -50,6 +50,10 @@ class User:
             source = re.split("[/;]", sender)[0]
             self.ledger.write("received", found.group(1), **{"from": source, "to": self.address, "wire": wire})
 
+    def is_behind(self):
+        """Tells whether more waits to be sent than anybody types ahead."""
+        return False
+
     def was_refused(self, id):
         """Tells whether this sender was told a final no."""
         return id in self.errors or self.answers.get(id, 200) not in (200, 202)
@@ -122,11 +126,12 @@ class SipUser(User):
 
     def work(self):
         while not self.stopped:
+            # What came while an answer was awaited, and what is there; a while longer when there is nothing to send.
+            for message in self.ua.events(0.02 if self.outbox.empty() else 0):
+                self.take_request(message)
             try:
-                id, to, body, headers = self.outbox.get(timeout=0 if self.ua.pending else 0.005)
+                id, to, body, headers = self.outbox.get_nowait()
             except queue.Empty:
-                for message in self.ua.events(0.02):
-                    self.take_request(message)
                 continue
             reply = self.ua.request("MESSAGE", f"sip:{to}", body=body, timeout=20,
                                     headers=[("Content-Type", "text/plain;charset=UTF-8"), *headers])
@@ -149,6 +154,9 @@ class SipUser(User):
 
     def is_answered(self, id):
         return id in self.answers
+
+    def is_behind(self):
+        return self.outbox.qsize() > 10
 
     def answer(self, id, seconds=12):
         """Waits for the final status of an id; 0 is a timeout."""
