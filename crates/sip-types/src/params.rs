@@ -117,8 +117,22 @@ impl Params {
         self.text.as_bytes()
     }
 
+    /// Returns what stands before the first parameter in a header's value, and the parameters.
+    pub(crate) fn split_header(text: &Text) -> Option<(Text, Self)> {
+        let octets = text.as_bytes();
+        let (start, end) = octets::trimmed(octets);
+        let head_end = memchr::memchr(b';', octets).unwrap_or(end);
+        let head = octets::trim(octets.get(start..head_end)?);
+        let params = if head_end < end {
+            Self::parse_header(text.slice(head_end..end)).ok()?
+        } else {
+            Self::default()
+        };
+        Some((text.slice(start..start + head.len()), params))
+    }
+
     /// Returns the parameters of a header that are the whole of `text`: empty, or beginning with `;`.
-    pub(crate) fn parse_header(text: Text) -> Result<Self, &'static str> {
+    fn parse_header(text: Text) -> Result<Self, &'static str> {
         check_header(text.as_bytes(), "").map(|_| Self::assembled(text))
     }
 

@@ -110,17 +110,8 @@ impl fmt::Display for SubscriptionState {
 }
 
 fn token_and_params(text: &Text) -> Option<(Token, Params)> {
-    let octets = text.as_bytes();
-    let (start, end) = octets::trimmed(octets);
-    let head_end = memchr::memchr(b';', octets).unwrap_or(end);
-    let token_end = start + octets::trimmed(octets.get(start..head_end)?).1;
-    let token = Token::parse(text.slice(start..token_end))?;
-    let params = if head_end < end {
-        Params::parse_header(text.slice(head_end..end)).ok()?
-    } else {
-        Params::default()
-    };
-    Some((token, params))
+    let (token, params) = Params::split_header(text)?;
+    Some((Token::parse(token)?, params))
 }
 
 #[cfg(test)]

@@ -20,22 +20,15 @@ impl ContentType {
     /// Returns the media type that `text` is, such as `text/plain;charset=UTF-8`.
     #[must_use]
     pub fn parse(text: impl Into<Text>) -> Option<Self> {
-        let text = text.into();
-        let octets = text.as_bytes();
-        let (start, end) = octets::trimmed(octets);
-        let head_end = memchr::memchr(b';', octets).unwrap_or(end);
-        let slash = memchr::memchr(b'/', &octets[..head_end])?;
+        let (head, params) = Params::split_header(&text.into())?;
+        let octets = head.as_bytes();
+        let slash = octets::find(octets, b'/')?;
         let token = |from: usize, to: usize| {
             let (start, end) = octets::trimmed(octets.get(from..to)?);
-            Token::parse(text.slice(from + start..from + end))
+            Token::parse(head.slice(from + start..from + end))
         };
-        let kind = token(start, slash)?;
-        let subtype = token(slash + 1, head_end)?;
-        let params = if head_end < end {
-            Params::parse_header(text.slice(head_end..end)).ok()?
-        } else {
-            Params::default()
-        };
+        let kind = token(0, slash)?;
+        let subtype = token(slash + 1, octets.len())?;
         Some(Self { kind, subtype, params })
     }
 

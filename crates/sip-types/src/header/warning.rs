@@ -53,16 +53,8 @@ impl MsDiagnostics {
     /// Returns the value that `text` is.
     #[must_use]
     pub fn parse(text: impl Into<Text>) -> Option<Self> {
-        let text = text.into();
-        let octets = text.as_bytes();
-        let (start, end) = octets::trimmed(octets);
-        let head_end = memchr::memchr(b';', octets).unwrap_or(end);
-        let id = octets::digits(octets::trim(octets.get(start..head_end)?))?.up_to(u32::MAX)?;
-        let params = if head_end < end {
-            Params::parse_header(text.slice(head_end..end)).ok()?
-        } else {
-            Params::default()
-        };
+        let (id, params) = Params::split_header(&text.into())?;
+        let id = octets::digits(id.as_bytes())?.up_to(u32::MAX)?;
         Some(Self { id, params })
     }
 
