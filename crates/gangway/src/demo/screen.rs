@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 
-use unicode_width::UnicodeWidthStr as _;
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use super::Side;
 
@@ -99,7 +99,7 @@ impl Screen {
             let text = padded(&head(side), self.column);
             self.painted(Style::Of(side), &text)
         });
-        self.line(&format!("{left}{BETWEEN}{right}").trim_end().to_owned());
+        self.line(format!("{left}{BETWEEN}{right}").trim_end());
         let rule = "─".repeat(self.column);
         let rule = self.painted(Style::Dim, &format!("{rule}─┼─{rule}"));
         self.line(&rule);
@@ -221,11 +221,10 @@ fn harmless(text: &str) -> String {
     let shown = |c: char| match c {
         '\n' => '\n',
         '\t' => ' ',
-        '\r' => '\u{200b}',
         c if c.is_control() => '\u{fffd}',
         c => c,
     };
-    text.chars().map(shown).filter(|c| *c != '\u{200b}').collect()
+    text.chars().filter(|c| *c != '\r').map(shown).collect()
 }
 
 /// Breaks `text` between words into lines of at most so many cells; at least one.
@@ -240,7 +239,7 @@ fn wrapped(text: &str, cells: usize) -> Vec<String> {
                 line.push(' ');
             }
             for c in word.chars() {
-                if line.width() + c.to_string().width() > cells {
+                if line.width() + c.width().unwrap_or(0) > cells {
                     lines.push(std::mem::take(&mut line));
                 }
                 line.push(c);

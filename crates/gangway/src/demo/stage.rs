@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -127,10 +127,7 @@ impl Stage {
     pub fn next(&self, until: Option<Instant>) -> Option<Happened> {
         // The stage itself holds a sender.
         let Some(until) = until else { return self.told.recv().ok() };
-        match self.told.recv_timeout(until.saturating_duration_since(Instant::now())) {
-            Ok(happened) => Some(happened),
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-        }
+        self.told.recv_timeout(until.saturating_duration_since(Instant::now())).ok()
     }
 
     /// Has the peer of a side do something.
