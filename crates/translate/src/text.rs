@@ -2,13 +2,15 @@
 
 use std::borrow::Cow;
 
+use xmpp_types::xml::is_char;
+
 /// Removes what XML 1.0 §2.2 cannot carry; tells whether there was any. Tab, CR and LF stay: a text's line
 /// ends are not rewritten.
 pub(crate) fn clean_for_xml(text: Cow<'_, str>) -> (Cow<'_, str>, bool) {
-    if text.chars().all(is_xml) {
+    if text.chars().all(is_char) {
         return (text, false);
     }
-    (Cow::Owned(text.chars().filter(|c| is_xml(*c)).collect()), true)
+    (Cow::Owned(text.chars().filter(|c| is_char(*c)).collect()), true)
 }
 
 /// A text as one line of a header.
@@ -65,10 +67,6 @@ pub(crate) const fn is_hidden(c: char) -> bool {
         | '\u{180B}'..='\u{180F}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}'
         | '\u{2060}'..='\u{206F}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{FFA0}'
         | '\u{FFF0}'..='\u{FFFB}' | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}')
-}
-
-const fn is_xml(c: char) -> bool {
-    matches!(c, '\t' | '\n' | '\r' | ' '..='\u{FFFD}' | '\u{10000}'..)
 }
 
 #[cfg(test)]

@@ -36,8 +36,9 @@ const fn classes() -> [u8; 256] {
     table
 }
 
-/// Returns whether `c` is a `Char` (XML 1.0 §2.2).
-pub(super) const fn is_char(c: char) -> bool {
+/// Returns whether XML can carry `c`: whether it is a `Char` (XML 1.0 §2.2).
+#[must_use]
+pub const fn is_char(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | ' '..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..)
 }
 

@@ -18,6 +18,7 @@ mod tag;
 mod text;
 mod tree;
 
+pub use chars::is_char;
 pub use document::parse_document;
 pub use element::{Attribute, Element, Node};
 pub use error::{Limit, Limits, XmlError};
