@@ -199,6 +199,34 @@ fn an_empty_text_is_no_message_at_all() {
 }
 
 #[test]
+fn a_body_that_cannot_be_taken_apart_is_refused() {
+    const ALTERNATIVE: &str = "multipart/alternative;boundary=b";
+    let encoded = |encoding: &str| {
+        format!("--b\r\nContent-Transfer-Encoding: {encoding}\r\n\r\naGk=\r\n--b--").into_bytes()
+    };
+    for (kind, body, outcome) in [
+        (ALTERNATIVE, encoded("base64"), Ok("hi")),
+        (ALTERNATIVE, b"--b\r\nContent-Type: text\r\n\r\nx\r\n--b\r\n\r\nhi\r\n--b--".to_vec(), Ok("hi")),
+        (ALTERNATIVE, encoded("uuencode"), Err(415)),
+        (ALTERNATIVE, b"--b\r\nContent-Type: image/gif\r\n\r\nGIF89a\r\n--b--".to_vec(), Err(415)),
+        (ALTERNATIVE, b"hi".to_vec(), Err(400)),
+        (ALTERNATIVE, b"--b\r\n\r\nhi\r\n".repeat(33), Err(400)),
+        ("multipart/alternative", encoded("base64"), Err(400)),
+        ("message/cpim", b"From: <sip:bob@s.example>\r\n".to_vec(), Err(400)),
+    ] {
+        let request = request(from_bob(&format!("Content-Type: {kind}\r\n"), &body));
+
+        let translated = message_to_xmpp(&request, &ToXmppOptions::default());
+
+        let text = translated.map(|translated| {
+            crossed(translated).stanza.child("body", ns::SERVER).unwrap().text().into_owned()
+        });
+        let text = text.map_err(|refusal| refusal.status);
+        assert_eq!(text.as_deref(), outcome.as_ref().copied(), "{kind} {}", String::from_utf8_lossy(&body));
+    }
+}
+
+#[test]
 fn what_an_envelope_asks_to_be_told_is_remembered() {
     let body = b"From: <sip:bob@s.example>\r\nTo: <sip:ann@x.example>\r\nNS: imdn <urn:ietf:params:imdn>\r\n\
         imdn.Message-ID: m-1\r\nDateTime: 2026-04-04T12:16:49Z\r\n\
