@@ -296,6 +296,11 @@ impl Courier {
         !self.queue.is_empty() || !self.sent.is_empty()
     }
 
+    /// Tells whether what was sent with this token was its own and waits for an acknowledgement.
+    pub(crate) fn has_sent(&self, token: u64) -> bool {
+        self.sent.contains_key(&token)
+    }
+
     /// Tells whether nothing would be lost by forgetting it.
     pub(crate) fn is_forgettable(&self) -> bool {
         matches!(self.state, State::Idle)

@@ -358,10 +358,14 @@ impl Proxy {
             (_, _, None) => {}
         }
         let mut unacknowledged = incoming.acceptor.take_unacknowledged();
+        // What was about to go out on it as well: it comes after what did.
+        unacknowledged.extend(self.world.take_sends(connection));
         for pair in incoming.borrowed {
             let Some(courier) = self.by_pair.get(&(pair, false)).copied() else { continue };
-            let lost = std::mem::take(&mut unacknowledged);
-            self.with_courier(courier, |courier, world| courier.give_back(connection, lost, world, now));
+            self.with_courier(courier, |courier, world| {
+                let lost = unacknowledged.extract_if(.., |(token, _)| courier.has_sent(*token)).collect();
+                courier.give_back(connection, lost, world, now);
+            });
         }
     }
 

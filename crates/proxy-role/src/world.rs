@@ -141,6 +141,18 @@ impl World {
         }
     }
 
+    /// Takes back what was about to be sent on a connection that a partner opened.
+    pub(crate) fn take_sends(&mut self, connection: ConnectionId) -> Vec<(u64, Element)> {
+        let mut sends = Vec::new();
+        for effect in std::mem::take(&mut self.effects) {
+            match effect {
+                Effect::SendVia(on, token, stanza) if on == connection => sends.push((token, stanza)),
+                effect => self.effects.push_back(effect),
+            }
+        }
+        sends
+    }
+
     /// Closes a connection and forgets whose it was.
     pub(crate) fn close(&mut self, connection: ConnectionId) {
         self.owners.remove(&connection);

@@ -7,3 +7,4 @@ mod bounds;
 mod matrix;
 mod scene;
 mod stream_errors;
+mod sudden;

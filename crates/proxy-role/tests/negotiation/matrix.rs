@@ -47,7 +47,7 @@ impl Row {
                     _ => Certificate::Valid,
                 },
                 has_external: external == "yes",
-                interjection: None,
+                ..Script::GOOD
             },
             outcome,
         }

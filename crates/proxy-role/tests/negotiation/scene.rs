@@ -8,7 +8,7 @@ use std::time::Duration;
 use clock_types::{Date, Ids, Moment, Now};
 use net_types::{
     Answer, Bytes, CertificateNames, ConnectionId, Event, Failure as DnsFailure, Identity, ListenerId, Order,
-    PeerCertificate, Question, Record, Remote, TlsFacts, TlsVersion, Trust, TrustVerdict,
+    PeerCertificate, Question, Record, Remote, Stage, TlsFacts, TlsVersion, Trust, TrustVerdict,
 };
 use proxy_role::{
     Direction, Limits, Link, Listener, ListenerKind, Notice, Output, Partner, Proxy, Served, Settings,
@@ -50,12 +50,22 @@ pub struct Script {
     pub has_external: bool,
     /// Said instead of the next step.
     pub interjection: Option<(When, &'static str)>,
+    /// Whether it closes every stream in the very octets that open it; its own ones are used both ways.
+    pub hangs_up_at_once: bool,
+    /// Whether nobody answers where it listens.
+    pub is_deaf: bool,
 }
 
 impl Script {
     /// A partner with nothing amiss.
-    pub const GOOD: Self =
-        Self { way: Way::StartTls, certificate: Certificate::Valid, has_external: true, interjection: None };
+    pub const GOOD: Self = Self {
+        way: Way::StartTls,
+        certificate: Certificate::Valid,
+        has_external: true,
+        interjection: None,
+        hangs_up_at_once: false,
+        is_deaf: false,
+    };
 }
 
 /// The partner's end of one connection.
@@ -78,6 +88,8 @@ pub struct Scene {
     pub notices: Vec<Notice>,
     /// How the senders of the stanzas that arrived, at the partner or at the gateway, were proved.
     pub arrived: Vec<&'static str>,
+    /// How many errors came back to the gateway.
+    pub errors: usize,
     /// All that the proxy said to anybody outside.
     pub said: String,
     /// The certificate roots that each handshake was ordered with.
@@ -136,6 +148,7 @@ impl Scene {
             proxy: Proxy::new(settings, Ids::random([1; 32])),
             notices: Vec::new(),
             arrived: Vec::new(),
+            errors: 0,
             said: String::new(),
             trusts: Vec::new(),
             script,
@@ -259,6 +272,10 @@ impl Scene {
 
     fn carry_out(&mut self, order: Order) {
         match order {
+            Order::Connect { connection, .. } if self.script.is_deaf => {
+                let (stage, reason) = (Stage::Tcp, "connection refused".to_owned());
+                self.events.push_back(Event::ConnectFailed { connection, stage, reason });
+            }
             Order::Connect { connection, tls, .. } => {
                 let is_secure = tls.is_some();
                 self.ends.insert(connection, End { is_ours: true, is_secure, ..End::default() });
@@ -375,7 +392,8 @@ impl Scene {
             }
             "<db:result" => {
                 end.has_told_key = true;
-                "<db:result from='them.example' to='us.example' type='valid'/>".to_owned()
+                let end = if self.script.hangs_up_at_once { END } else { "" };
+                format!("<db:result from='them.example' to='us.example' type='valid'/>{end}")
             }
             "<db:verify" => {
                 self.was_asked = true;
@@ -404,7 +422,11 @@ impl Scene {
                 if may_start {
                     "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>".to_owned()
                 } else if script.has_external && before.contains("EXTERNAL") {
-                    "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>".to_owned()
+                    let both_ways =
+                        if script.hangs_up_at_once { "<bidi xmlns='urn:xmpp:bidi'/>" } else { "" };
+                    format!(
+                        "{both_ways}<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>"
+                    )
                 } else {
                     end.has_told_key = true;
                     "<db:result from='them.example' to='us.example'>key</db:result>".to_owned()
@@ -412,10 +434,11 @@ impl Scene {
             }
             "<success" => {
                 end.is_authenticated = true;
-                return self.greet(connection);
+                let end = if script.hangs_up_at_once { END } else { "" };
+                header(" from='them.example' to='us.example'") + end
             }
             _ if element.contains("type='valid'") => letter(),
-            _ => "</stream:stream>".to_owned(),
+            _ => END.to_owned(),
         };
         self.say(connection, &text);
     }
@@ -438,7 +461,9 @@ impl Scene {
             }
             LinkOutput::Stanza { n, stanza } => {
                 self.gateway.settle(n, self.now);
-                if stanza.attr("type") != Some("error") {
+                if stanza.attr("type") == Some("error") {
+                    self.errors += 1;
+                } else {
                     let proof = self.proof_of_incoming();
                     self.arrived.push(proof);
                 }
@@ -458,6 +483,8 @@ impl Scene {
         }
     }
 }
+
+const END: &str = "</stream:stream>";
 
 fn header(attributes: &str) -> String {
     format!(

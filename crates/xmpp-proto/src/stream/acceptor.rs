@@ -299,14 +299,16 @@ impl Acceptor {
         self.release_pongs();
     }
 
-    /// Sends a stanza on a stream that is used both ways; `token` comes back when it is acknowledged.
+    /// Sends a stanza on a stream that is used both ways; `token` comes back when it is acknowledged. On a
+    /// stream that is over nothing is sent: the stanza is among [`Self::take_unacknowledged`].
     pub fn send(&mut self, token: u64, stanza: Element, now: Now) {
-        if self.phase == Phase::Proved {
-            if self.flow.send(token, stanza, &mut self.wire) {
-                self.outputs.push_back(Output::Delivered(token));
-            }
-            self.ask(now);
+        if self.phase != Phase::Proved {
+            return self.flow.keep(token, stanza);
         }
+        if self.flow.send(token, stanza, &mut self.wire) {
+            self.outputs.push_back(Output::Delivered(token));
+        }
+        self.ask(now);
     }
 
     /// Takes the answer to a ping that came on another stream; tells whether it was for this one.

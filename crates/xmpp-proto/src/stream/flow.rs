@@ -136,6 +136,11 @@ impl Flow {
         false
     }
 
+    /// Keeps a stanza that came too late to be sent: it is handed back with what is not acknowledged.
+    pub(super) fn keep(&mut self, token: u64, stanza: Element) {
+        self.last_wanted = self.outbound.push((Some(token), stanza));
+    }
+
     /// Asks for an acknowledgement, if anything waits for one and no question is out.
     pub(super) fn ask(&mut self, pair: &Pair, ids: &mut Ids, wire: &mut Wire, now: Moment) {
         match self.counting {

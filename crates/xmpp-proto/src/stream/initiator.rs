@@ -288,9 +288,12 @@ impl Initiator {
         self.over(failure);
     }
 
-    /// Sends a stanza; `token` comes back when the partner has acknowledged it. Only when ready.
+    /// Sends a stanza; `token` comes back when the partner has acknowledged it. On a stream that is not
+    /// ready, or no longer, nothing is sent: the stanza is among [`Self::take_unacknowledged`].
     pub fn send(&mut self, token: u64, stanza: Element, now: Now) {
-        debug_assert!(self.is_ready(), "whoever sends has waited for Ready");
+        if !self.is_ready() {
+            return self.flow.keep(token, stanza);
+        }
         if self.flow.send(token, stanza, &mut self.wire) {
             self.outputs.push_back(Output::Delivered(token));
         }
