@@ -131,6 +131,10 @@ def disagreement(kind, octets, ours):
     if ours.startswith("-"):
         return None
     if theirs.events is None:
+        # COMPAT(expat, 2.5): names are those of XML's fourth edition; RFC 6120 asks for the fifth, which has these characters in them.
+        older = octets.replace("😀".encode(), b"x").replace("\ufeff".encode(), b"x")
+        if older != octets and Expat(older, kind == b"D").events is not None:
+            return None
         return f"we accept what expat refuses ({theirs.why})"
     if theirs.forbidden:
         return f"we accept {theirs.forbidden[0]}, which RFC 6120 §11.1 forbids"

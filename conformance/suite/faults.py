@@ -1,7 +1,8 @@
 """What happens to traffic when a process dies, hangs or is told to stop: the ledgers of both ends are the proof."""
-import base64, signal, socket, ssl, threading, time
+import signal, socket, ssl, threading, time
 from .cases import case, equal, within
 from .lab import wait_for
+from .partner import Partner
 
 
 class Traffic:
@@ -97,43 +98,12 @@ def _(world):
     juliet.hears(ids[-1])
 
 
-class Partner:
-    """A partner's server with Prosody's certificate, as far as an authenticated stream that listens."""
-
-    def __init__(self, lab):
-        self.header = (f"<?xml version='1.0'?><stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' "
-                       f"from='{lab['XA_DOMAIN']}' to='{lab['SIP_DOMAIN']}' version='1.0'>")
-        self.socket = socket.create_connection((lab["GW_IP"], int(lab["GW_S2S_PORT"])), 5)
-        self.ask(self.header, b"</stream:features>")
-        self.ask("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>", b"<proceed")
-        context = ssl.create_default_context(cafile=lab.cert("ca.crt"))
-        context.load_cert_chain(lab.cert(lab["XA_DOMAIN"] + ".pem"))
-        self.socket = context.wrap_socket(self.socket, server_hostname=lab["SIP_DOMAIN"])
-        offered = self.ask(self.header, b"</stream:features>")
-        assert b"EXTERNAL" in offered, f"EXTERNAL is not offered: {offered}"
-        name = base64.b64encode(lab["XA_DOMAIN"].encode()).decode()
-        self.ask(f"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>{name}</auth>", b"<success")
-        self.ask(self.header, b"stream:features")
-
-    def ask(self, text, answer):
-        self.socket.sendall(text.encode())
-        return self.until(answer)
-
-    def until(self, answer, seconds=10):
-        self.socket.settimeout(seconds)
-        got = b""
-        while answer not in got:
-            data = self.socket.recv(65536)
-            assert data, f"the stream ended before {answer!r}: {got!r}"
-            got += data
-        return got
-
-
 @case("stop", "SIGTERM closes streams with system-shutdown and ends within 30 s")
 def _(world):
     juliet, romeo = world.xmpp("juliet"), world.sip("romeo")
     romeo.hears(juliet.send(romeo.address, "before the end"))
     partner = Partner(world.lab)
+    partner.authenticate()
     took = []
     thread = threading.Thread(target=lambda: took.append(world.daemons[0].terminate()))
     thread.start()
