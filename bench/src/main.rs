@@ -102,7 +102,8 @@ fn show(arguments: &Arguments, report: &Report) -> ExitCode {
         eprintln!("bench: {}: {why}", file.display());
         return ExitCode::FAILURE;
     }
-    if report.flaws().next().is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    // What the yardstick loses is told, and its own affair.
+    if report.flaws().all(|flaw| flaw.starts_with(YARDSTICK)) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn measure(arguments: &Arguments, home: &Path) -> Result<Report, String> {
@@ -151,10 +152,13 @@ fn site_paths<'a>(site: &'a Site, shape: Shape, words: &str) -> Vec<Measured<'a>
 
 /// Returns the names of what is measured beside the product, in the order of the sender's ways.
 fn relay_names() -> Vec<String> {
-    let through = THROUGH.iter().map(|transport| format!("Kamailio's relay, SIP {transport}"));
+    let through = THROUGH.iter().map(|transport| format!("{YARDSTICK}, SIP {transport}"));
     let direct = DIRECT.iter().map(|transport| format!("SIP {transport} direct, nothing between"));
     through.chain(direct).collect()
 }
+
+/// How the names of its paths begin.
+const YARDSTICK: &str = "Kamailio's relay";
 
 fn relay_paths(relay: &Relay) -> Vec<Measured<'_>> {
     let path = |(way, name): (usize, String)| {
