@@ -2,6 +2,8 @@
 
 mod acceptor;
 mod crossing;
+mod initiator;
+mod link;
 mod sip;
 mod xmpp;
 
@@ -91,6 +93,63 @@ pub static TARGETS: &[Target] = &[
             "</stream:stream>",
             "<bidi xmlns='urn:xmpp:bidi'/>",
             "<abort xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>",
+        ],
+    },
+    Target {
+        name: "initiator",
+        promise: "no stanza before the partner is proved as the settings ask; what was sent is delivered once or handed back",
+        run: initiator::initiator,
+        samples: &["xmpp-hostile"],
+        words: &[
+            "<stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' xmlns:db='jabber:server:dialback' from='remote.example' to='local.example' id='1' version='1.0'>",
+            "<stream:features>",
+            "</stream:features>",
+            "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls>",
+            "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>",
+            "<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>EXTERNAL</mechanism></mechanisms>",
+            "<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>",
+            "<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><not-authorized/></failure>",
+            "<challenge xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>",
+            "<dialback xmlns='urn:xmpp:features:dialback'/>",
+            "<bidi xmlns='urn:xmpp:features:bidi'/>",
+            "<sm xmlns='urn:xmpp:sm:3'/>",
+            "<enabled xmlns='urn:xmpp:sm:3'/>",
+            "<r xmlns='urn:xmpp:sm:3'/>",
+            "<a xmlns='urn:xmpp:sm:3' h='2'/>",
+            "<a xmlns='urn:xmpp:sm:3' h='4294967295'/>",
+            "<db:result from='remote.example' to='local.example' type='valid'/>",
+            "<db:result from='remote.example' to='local.example' type='invalid'/>",
+            "<db:verify from='remote.example' to='local.example' id='7' type='valid'/>",
+            "<message from='alice@remote.example' to='bob@local.example'><body>x</body></message>",
+            "<message from='alice@evil.example' to='bob@local.example'/>",
+            "<stream:error><see-other-host xmlns='urn:ietf:params:xml:ns:xmpp-streams'>127.0.0.1</see-other-host></stream:error>",
+            "</stream:stream>",
+        ],
+    },
+    Target {
+        name: "link",
+        promise: "what crosses the link is settled once or handed back, whatever the other end says",
+        run: link::link,
+        samples: &[],
+        words: &[
+            "<stream:stream xmlns='jabber:component:accept' xmlns:stream='http://etherx.jabber.org/streams' to='proxy' from='gateway' version='1.0'>",
+            "<stream:stream xmlns='jabber:component:accept' xmlns:stream='http://etherx.jabber.org/streams' from='proxy' id='1' version='1.0'>",
+            "<stream:features><sm xmlns='urn:xmpp:sm:3'/></stream:features>",
+            "<enable xmlns='urn:xmpp:sm:3' resume='true'/>",
+            "<enabled xmlns='urn:xmpp:sm:3' id='s' resume='true'/>",
+            "<resume xmlns='urn:xmpp:sm:3' previd='s' h='1'/>",
+            "<resumed xmlns='urn:xmpp:sm:3' previd='s' h='1'/>",
+            "<resumed xmlns='urn:xmpp:sm:3' previd='s' h='9'/>",
+            "<failed xmlns='urn:xmpp:sm:3'><item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></failed>",
+            "<r xmlns='urn:xmpp:sm:3'/>",
+            "<a xmlns='urn:xmpp:sm:3' h='3'/>",
+            "<settled xmlns='urn:gangway:link:0' n='2'/>",
+            "<settled xmlns='urn:gangway:link:0' n='0'/>",
+            "<settled xmlns='urn:gangway:link:0' n='18446744073709551615'/>",
+            "<message from='alice@remote.example' to='bob@local.example'><body>x</body></message>",
+            "<iq type='get' id='1' from='a@remote.example' to='b@local.example'><ping xmlns='urn:xmpp:ping'/></iq>",
+            "<handshake/>",
+            "</stream:stream>",
         ],
     },
     Target {

@@ -128,9 +128,15 @@ impl Peer {
     }
 }
 
-fn facts() -> Box<TlsFacts> {
+/// What a handshake with the partner shows.
+pub(super) fn facts() -> Box<TlsFacts> {
+    facts_of("remote.example")
+}
+
+/// What a handshake with somebody of this name shows.
+pub(super) fn facts_of(name: &str) -> Box<TlsFacts> {
     let peer = PeerCertificate {
-        names: CertificateNames { dns: vec!["remote.example".to_owned()], ..CertificateNames::default() },
+        names: CertificateNames { dns: vec![name.to_owned()], ..CertificateNames::default() },
         trust: TrustVerdict::Trusted,
         purposes: Vec::new(),
         not_before: Date::from_unix_millis(0),
