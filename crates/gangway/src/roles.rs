@@ -163,7 +163,7 @@ impl Site {
         in_process: bool,
         connected: &answers::Connected,
     ) -> Result<(proxy::Driven, World<proxy::Driven>), String> {
-        let settings = self.proxy_settings(proxy, in_process, &self.reading)?;
+        let settings = self.proxy_settings(proxy, in_process, &self.reading, &self.tls.identities())?;
         let listeners = bind(proxy::listeners(&self.reading, proxy, &settings))?;
         let (dialler, listener) = net::in_process::meeting(proxy::in_process_id(proxy));
         self.meeting = in_process.then_some(dialler);
@@ -195,16 +195,11 @@ impl Site {
         proxy: &config::model::Proxy,
         in_process: bool,
         reading: &Reading,
+        identities: &[net::tls::IdentityStatus],
     ) -> Result<proxy_role::Settings, String> {
-        let secret = match &proxy.dialback_secret_file {
-            Some(file) => Some(std::fs::read_to_string(&file.value).map_err(|why| {
-                format!("{} [proxy] dialback-secret-file: {why}", reading.place(&file.span))
-            })?),
-            None => None,
-        };
         let around = proxy::Around {
-            identities: &self.tls.identities(),
-            secret: secret.map(|secret| secret.trim().to_owned()),
+            identities,
+            secret: secret_of(proxy, reading)?,
             in_process,
             drain: self.stop_within,
         };
@@ -251,6 +246,15 @@ impl Site {
             incidents: Arc::new(|incident| notices::of_net("gateway", &incident)),
         };
         Ok((gateway::Driven(role), world))
+    }
+}
+
+/// Returns what the file holds that `dialback-secret-file` names.
+fn secret_of(proxy: &config::model::Proxy, reading: &Reading) -> Result<Option<String>, String> {
+    let Some(file) = &proxy.dialback_secret_file else { return Ok(None) };
+    match std::fs::read_to_string(&file.value) {
+        Ok(secret) => Ok(Some(secret.trim().to_owned())),
+        Err(why) => Err(format!("{} [proxy] dialback-secret-file: {why}", reading.place(&file.span))),
     }
 }
 
@@ -390,9 +394,17 @@ impl House {
         if configuration.proxy.is_none() && self.proxy.is_some() {
             return Err("`[proxy]` is gone from the file; a role is ended by a restart".into());
         }
-        self.site.tls.replace(tls::spec(&reading, configuration)).map_err(lines)?;
-        if let (Some(settings), Some(proxy)) = (&configuration.proxy, &self.proxy) {
-            let settings = self.site.proxy_settings(settings, self.in_process, &reading)?;
+        // Tried first, so that nothing is in effect when something is wrong.
+        let spec = tls::spec(&reading, configuration);
+        let identities = net::TlsRegistry::load(spec.clone()).map_err(lines)?.identities();
+        let settings = match (&configuration.proxy, &self.proxy) {
+            (Some(settings), Some(proxy)) => {
+                Some((self.site.proxy_settings(settings, self.in_process, &reading, &identities)?, proxy))
+            }
+            (None, _) | (_, None) => None,
+        };
+        self.site.tls.replace(spec).map_err(lines)?;
+        if let Some((settings, proxy)) = settings {
             // A proxy that is gone has told so.
             let _ = proxy.command_blocking(proxy::Command::Reload(Box::new(settings)));
         }
