@@ -41,6 +41,14 @@ pub struct AskError {
     why: io::Error,
 }
 
+impl AskError {
+    /// Tells whether no process is there to be asked.
+    #[must_use]
+    pub fn nobody_is_there(&self) -> bool {
+        matches!(self.why.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)
+    }
+}
+
 impl fmt::Display for AskError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = self.path.display();

@@ -2,6 +2,7 @@
 
 pub(crate) mod ask;
 mod check;
+mod partner;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -53,9 +54,9 @@ enum Command {
     Streams(Ask),
     /// Shows what waits in the running process.
     Queue(Ask),
-    /// The partners of the running process.
+    /// The partners: which there are, whether one can be reached, and changes of the configuration file.
     #[command(subcommand)]
-    Partner(PartnerCommand),
+    Partner(partner::PartnerCommand),
     /// Shows how much the running process logs, and changes it until it ends.
     LogLevel {
         /// error, warn, info, debug or trace.
@@ -67,12 +68,6 @@ enum Command {
     Reload(Ask),
     /// Has the running process end in good order.
     Stop(Ask),
-}
-
-#[derive(Debug, Subcommand)]
-enum PartnerCommand {
-    /// Shows each partner, the ways it may prove itself, and how many streams are open with it.
-    List(Ask),
 }
 
 #[derive(Debug, Subcommand)]
@@ -120,7 +115,7 @@ pub fn main() -> ExitCode {
         Command::Gateway(at) => run(&at, Which::Gateway),
         Command::Status(ask) => ask.run(&Request::Status),
         Command::Streams(ask) => ask.run(&Request::Streams),
-        Command::Partner(PartnerCommand::List(ask)) => ask.run(&Request::Partners),
+        Command::Partner(command) => partner::run(&command),
         Command::Queue(ask) => ask.run(&Request::Queue),
         Command::LogLevel { level, ask } => match level.as_deref().map(parse_level).transpose() {
             Ok(level) => ask.run(&Request::LogLevel { level }),

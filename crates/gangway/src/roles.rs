@@ -10,6 +10,7 @@ mod answers;
 pub(crate) mod gateway;
 pub(crate) mod keeper;
 mod notices;
+pub(crate) mod probing;
 pub(crate) mod proxy;
 mod tls;
 

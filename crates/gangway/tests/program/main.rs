@@ -2,6 +2,7 @@
 
 mod demo;
 mod mistakes;
+mod partners;
 mod run;
 mod settings;
 mod support;

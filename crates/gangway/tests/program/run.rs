@@ -209,7 +209,7 @@ fn apart(role: &str, socket: &str) -> String {
     format!("{role}\n{files}[admin]\nsocket = \"{socket}\"\n")
 }
 
-fn free_port() -> String {
+pub fn free_port() -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
     listener.local_addr().expect("it is bound").port().to_string()
 }
@@ -230,7 +230,7 @@ fn first_line_with(child: &mut Running, words: &str) -> String {
 
 /// Asks until the answer is as wanted; the process must not end meanwhile.
 #[track_caller]
-fn until_answered(
+pub fn until_answered(
     socket: &Path,
     child: &mut Running,
     wanted: impl Fn(&admin::Status) -> bool,
