@@ -416,8 +416,11 @@ impl Probe {
     /// Tells how both sides were proved, and measures how long the partner takes to acknowledge.
     fn ready(&mut self, is_both_ways: bool, now: Now) {
         let State::Opening(initiator, ..) = &self.state else { return };
-        for (stage, outcome, lines) in words::proofs(initiator, &self.mechanisms, self.avoids_external) {
-            self.find(stage, outcome, lines, now);
+        for (stage, outcome, lines) in words::proofs(initiator, &self.mechanisms) {
+            // That our certificate was refused was told when it was.
+            if stage != Stage::Auth || !self.avoids_external {
+                self.find(stage, outcome, lines, now);
+            }
         }
         let State::Opening(mut initiator, connection, _) = std::mem::replace(&mut self.state, State::Done)
         else {
@@ -506,7 +509,10 @@ impl Probe {
     fn conclude(&mut self, failure: Option<Failure>, now: Now) {
         self.state = State::Done;
         let (words, fix) = match &failure {
-            None => (words::success(&self.pair, self.facts.as_deref(), self.has_warned), None),
+            None => {
+                let but = if self.has_warned { "; see what is marked above" } else { "" };
+                (words::success(&self.pair, self.facts.as_deref()) + but, None)
+            }
             Some(failure) => {
                 let seen = words::Seen {
                     settings: &self.settings,

@@ -152,6 +152,24 @@ fn a_running_process_takes_a_change_at_once() {
 }
 
 #[test]
+fn a_hang_up_signal_puts_the_file_in_effect() {
+    let place = place();
+    let mut child = place.start(&["run", "--config", "gangway.toml"]);
+    let partners = |status: &admin::Status| status.proxy.as_ref().map(|proxy| proxy.partners);
+    until_answered(&place.path("admin.sock"), &mut child, |status| partners(status) == Some(2));
+    place.write(
+        "gangway.toml",
+        &BEFORE.replace("[proxy.limits]", "[[proxy.partner]]\ndomain = \"new.example\"\n[proxy.limits]"),
+    );
+    until_hang_up_is_heard(child.0.id());
+
+    let signal = std::process::Command::new("kill").args(["-HUP", &child.0.id().to_string()]).status();
+
+    assert!(signal.unwrap().success());
+    until_answered(&place.path("admin.sock"), &mut child, |status| partners(status) == Some(3));
+}
+
+#[test]
 fn a_test_ends_with_the_code_of_the_stage_that_failed() {
     let place = place();
     // Bound and dropped: nobody listens there.
@@ -196,6 +214,18 @@ fn a_test_of_another_gangway_passes_every_stage() {
     assert_eq!(stages, ["policy", "dns", "tcp", "tls", "certificate", "auth", "stream"], "{said}");
     assert!(said.contains("it accepts our certificate (SASL EXTERNAL)"), "{said}");
     assert!(said.contains("ok: stanzas of example.com reach other.example over TLS 1.3"), "{said}");
+}
+
+/// Before that the signal would end the process.
+fn until_hang_up_is_heard(process: u32) {
+    let is_heard = || {
+        let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("it runs");
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).expect("it is told");
+        u64::from_str_radix(caught.trim(), 16).expect("it is a number") & 1 == 1
+    };
+    while !is_heard() {
+        std::thread::yield_now();
+    }
 }
 
 const OTHER: &str = r#"

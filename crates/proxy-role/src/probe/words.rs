@@ -226,11 +226,7 @@ pub(super) fn offers(mechanisms: &[XmlText]) -> String {
 }
 
 /// How both sides were proved on a stream that is ready.
-pub(super) fn proofs(
-    initiator: &Initiator,
-    mechanisms: &[XmlText],
-    avoids_external: bool,
-) -> Vec<(Stage, Outcome, Vec<String>)> {
+pub(super) fn proofs(initiator: &Initiator, mechanisms: &[XmlText]) -> Vec<(Stage, Outcome, Vec<String>)> {
     let remote = &initiator.pair().remote;
     let theirs = match initiator.proof() {
         Some(Proof::Certificate) => format!("{remote} is proved to us by its certificate"),
@@ -249,7 +245,6 @@ pub(super) fn proofs(
             lines.push(refusal.to_string());
             Outcome::Noted
         }
-        None if avoids_external => return vec![dialback],
         None => {
             lines.push("our certificate was not asked for".into());
             Outcome::Passed
@@ -301,10 +296,9 @@ pub(super) fn failure(failure: &Failure, offers: Option<String>) -> Vec<String> 
     offers.into_iter().chain(std::iter::once(failure.reason.clone())).chain(peer).collect()
 }
 
-pub(super) fn success(pair: &Pair, facts: Option<&TlsFacts>, has_warned: bool) -> String {
+pub(super) fn success(pair: &Pair, facts: Option<&TlsFacts>) -> String {
     let how = facts.map_or_else(|| "IN CLEAR".to_owned(), |facts| format!("over {}", tls_words(facts)));
-    let but = if has_warned { "; see what is marked above" } else { "" };
-    format!("stanzas of {} reach {} {how}{but}", pair.local, pair.remote)
+    format!("stanzas of {} reach {} {how}", pair.local, pair.remote)
 }
 
 /// What the advice depends on.
