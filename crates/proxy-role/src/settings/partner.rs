@@ -119,8 +119,7 @@ impl Partner {
 
     /// Returns how its servers are sought.
     pub(crate) fn search(&self) -> Search {
-        let addresses =
-            if self.allow_private_addresses { AddressRule::Any } else { AddressRule::PublicOnly };
+        let addresses = if self.allow_private_addresses { AddressRule::Any } else { AddressRule::PublicOnly };
         Search {
             fixed_host: self.fixed_host.clone(),
             // A fixed host speaks in direct TLS only if nobody said otherwise by its port.
