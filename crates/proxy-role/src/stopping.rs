@@ -1,7 +1,5 @@
 //! Stopping without losing what somebody still counts on.
 
-use std::collections::BTreeSet;
-
 use clock_types::Now;
 use net_types::ConnectionId;
 
@@ -10,7 +8,6 @@ use crate::incoming::Incoming;
 use crate::notice::Notice;
 use crate::proxy::Proxy;
 use crate::timers::Timer;
-use crate::world::Source;
 
 impl Proxy {
     /// Begins to stop: nothing new is taken, what is at work is finished, and each stream is closed with
@@ -42,6 +39,9 @@ impl Proxy {
         if !self.world.is_stopping || self.is_stopped {
             return;
         }
+        // A gateway that is not there will not come back before we end.
+        self.links.forsake_absent();
+        self.drive_links(now);
         for connection in self.closable() {
             self.close_incoming(connection, Some(shutdown()), now);
         }
@@ -62,22 +62,13 @@ impl Proxy {
     fn closable(&self) -> Vec<ConnectionId> {
         let is_deserted = self.links.gateways().next().is_none();
         let is_answering = self.couriers.values().any(Courier::has_letters);
-        let on_links: BTreeSet<ConnectionId> = self
-            .on_links
-            .values()
-            .filter_map(|source| match source {
-                Source::Incoming(connection, _) => Some(*connection),
-                Source::Outgoing(..) => None,
-            })
-            .collect();
-        let is_closable = |connection: &ConnectionId, incoming: &Incoming| {
+        let is_closable = |incoming: &Incoming| {
             let (_, at_work, waiting) = incoming.acceptor.counts();
-            let is_in_vain = is_deserted && !is_answering && !on_links.contains(connection);
-            waiting == 0 && (at_work == 0 || is_in_vain)
+            waiting == 0 && (at_work == 0 || (is_deserted && !is_answering))
         };
         self.incoming
             .iter()
-            .filter(|(connection, incoming)| is_closable(connection, incoming))
+            .filter(|(_, incoming)| is_closable(incoming))
             .map(|(connection, _)| *connection)
             .collect()
     }

@@ -342,8 +342,11 @@ fn stopping_finishes_what_is_at_work_and_closes_with_system_shutdown() {
 fn stopping_does_not_wait_for_a_gateway_that_is_gone() {
     let mut world = World::new(2);
     world.send(0, message("1", "x@a.example", "y@b.example"));
-    world.cut_link(1);
+    world.sites[1].is_diligent = false;
+    // One is with the gateway when it goes, the next comes later.
     world.send(0, message("2", "x@a.example", "y@b.example"));
+    world.cut_link(1);
+    world.send(0, message("3", "x@a.example", "y@b.example"));
     let now = world.now;
 
     world.sites[1].proxy.handle_stop(now);
@@ -353,7 +356,8 @@ fn stopping_does_not_wait_for_a_gateway_that_is_gone() {
     assert!(world.crossed.contains("system-shutdown"));
     // What was not acknowledged is reported by the other side.
     world.pass(SECOND * 20);
-    assert_eq!(world.sites[0].received_ids(), ["2 remote-server-timeout"]);
+    let reported = ["2 remote-server-timeout", "3 remote-server-timeout"];
+    assert_eq!(world.sites[0].received_ids(), reported);
 }
 
 #[test]

@@ -247,6 +247,19 @@ impl Acceptor {
         }
     }
 
+    /// Gives back what waits for gateways that are not connected, as if they had been away for too long.
+    pub fn forsake_absent(&mut self) {
+        let absent: Vec<Gateway> = self
+            .sessions
+            .iter()
+            .filter(|(_, kept)| matches!(kept.place, Place::Off { .. }))
+            .map(|(gateway, _)| *gateway)
+            .collect();
+        for gateway in absent {
+            self.lose(gateway);
+        }
+    }
+
     /// Closes every stream with `system-shutdown` (RFC 6120 §4.9.3.20); sessions stay until they time
     /// out.
     pub fn stop(&mut self, now: Now) {
