@@ -16,6 +16,9 @@ class Lab:
         self.lease = socket.socket()
         self.lease.bind((self.env["LAB_NET"] + ".1", 10053))
         self.settings = {}
+        # All ledgers: servers outlive a group, and may hand over late what an earlier one sent. How many faults there
+        # were, whose texts are judged, and which sentences are told.
+        self.ledgers, self.faults, self.judged, self.told = [], 0, set(), set()
 
     def __enter__(self):
         return self

@@ -1,5 +1,5 @@
 """The people at both ends. Each has a thread that owns its socket, and writes down what happens to it."""
-import json, os, queue, re, sys, threading, time, uuid
+import itertools, json, os, queue, re, sys, threading, time, uuid
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lab", "clients"))
 import sipmini, xmppmini
@@ -10,6 +10,10 @@ MARK = re.compile(r"\[([0-9a-f-]{36})\]")
 FAILURE = re.compile(r"Your message to .* was not delivered: .*\(([a-z-]+)\)")
 CLIENT = "{jabber:client}"
 STANZAS = "{urn:ietf:params:xml:ns:xmpp-stanzas}"
+
+
+# What is sent later has a higher number, whoever sends it.
+NUMBERS = itertools.count(1)
 
 
 class Ledger:
@@ -27,15 +31,15 @@ class User:
     """What the two kinds have in common: texts with an id inside, and a list of what came."""
 
     def __init__(self, address, side, ledger):
-        self.address, self.ledger, self.n, self.lock = address, Ledger(ledger, side), 0, threading.Lock()
+        self.address, self.ledger, self.lock = address, Ledger(ledger, side), threading.Lock()
         self.received, self.answers, self.errors, self.stopped = [], {}, {}, False
         # The ids of what this user sent, and of what it read.
         self.sent, self.ends = [], set()
 
     def mark(self, to, text):
         with self.lock:
-            id, self.n = str(uuid.uuid4()), self.n + 1
-            self.ledger.write("sent", id, **{"from": self.address, "to": to, "n": self.n})
+            id = str(uuid.uuid4())
+            self.ledger.write("sent", id, **{"from": self.address, "to": to, "n": next(NUMBERS)})
             self.sent.append(id)
             return id, f"[{id}] {text}"
 

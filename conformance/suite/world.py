@@ -10,8 +10,8 @@ from .users import SipUser, XmppUser
 class World:
     def __init__(self, lab, binary):
         self.lab, self.binary, self.daemons, self.users, self.stack = lab, binary, [], {}, contextlib.ExitStack()
-        # Everybody who writes a ledger; how many faults this case has made, and all cases before it; what they proved.
-        self.everybody, self.ledgers, self.faults, self.faults_before, self.proved = [], [], 0, 0, set()
+        # Everybody who writes a ledger, and how many faults this case has made.
+        self.everybody, self.faults = [], 0
 
     def __enter__(self):
         return self
@@ -36,13 +36,16 @@ class World:
             wait_for(lambda: not self.open(), 60, "every text has an end")
         except AssertionError:
             pass  # the ledgers name those that have none
-        events = ledger.read(self.ledgers)
-        self.faults_before += self.faults
-        overtaken = [self.lab["XA_DOMAIN"]] if self.everybody else []
-        ours = [event for event in events if event["id"] not in self.proved]
-        found = ledger.violations(ours, self.faults, overtaken)
-        found += [new for new in ledger.violations(events, self.faults_before, overtaken) if new not in found]
-        self.proved |= {event["id"] for event in events}
+        if not self.everybody:
+            return
+        lab, events = self.lab, ledger.read(self.lab.ledgers)
+        lab.faults += self.faults
+        ours = [event for event in events if event["id"] not in lab.judged]
+        found = ledger.violations(ours, self.faults, [lab["XA_DOMAIN"]])
+        found += [new for new in ledger.violations(events, lab.faults, [lab["XA_DOMAIN"]]) if new not in found]
+        found = [sentence for sentence in found if sentence not in lab.told]
+        lab.judged |= {event["id"] for event in events}
+        lab.told |= set(found)
         if len(ours) > 100:
             print(f"#    {ledger.summary(ours)}", flush=True)
         assert not found, "\n".join(found[:20])
@@ -65,8 +68,8 @@ class World:
 
     # -- users --
     def ledger(self, name):
-        path = os.path.join(self.lab.run, f"{name}.{len(self.ledgers)}.jsonl")
-        self.ledgers.append(path)
+        path = os.path.join(self.lab.run, f"{name}.{len(self.lab.ledgers)}.jsonl")
+        self.lab.ledgers.append(path)
         return path
 
     def xmpp(self, name, server="XA"):
