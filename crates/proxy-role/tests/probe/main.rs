@@ -178,6 +178,20 @@ fn a_refusal_of_our_certificate_fails_at_auth_with_the_partners_words() {
 }
 
 #[test]
+fn a_server_that_judges_our_certificate_before_it_offers_anything_fails_at_auth() {
+    let mut script = REFUSES[..2].to_vec();
+    script.push((
+        "<stream:stream",
+        "HEADER<stream:error><not-authorized xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>",
+    ));
+
+    let run = partner().says(&script).test();
+
+    run.expect_last(Auth, Outcome::Failed, "the partner refused to let us prove who we are");
+    assert_eq!(run.failed_at(), Some(Auth));
+}
+
+#[test]
 fn a_refusal_that_closes_the_stream_is_followed_by_dialback_alone() {
     let run =
         partner().with(|partner| partner.sasl = Negotiation::Optional).says(REFUSES_THEN_BELIEVES).test();

@@ -509,6 +509,9 @@ impl Initiator {
 fn failure_of(error: &StreamError, stage: Stage) -> Failure {
     let failure = Failure::new(stage, "the partner ended the stream");
     let failure = match error.condition {
+        StreamCondition::NotAuthorized if stage == Stage::Auth => {
+            Failure { reason: "the partner refused to let us prove who we are".into(), ..failure }
+        }
         StreamCondition::HostUnknown | StreamCondition::HostGone => {
             Failure { reason: "the partner does not serve that domain".into(), ..failure }
         }

@@ -19,7 +19,7 @@ use crate::stream::{Received, handled_too_high};
 impl Initiator {
     pub(super) fn handle_element(&mut self, element: Element, now: Now) {
         if let Some(error) = StreamError::from_element(&element) {
-            let (stage, _) = self.whereabouts();
+            let stage = self.stage_of(&error);
             self.wire.close();
             return self.hang_up(Some(failure_of(&error, stage)));
         }
@@ -119,6 +119,17 @@ impl Initiator {
         while let Some(answer) = self.flow.next_pong() {
             self.outputs.push_back(Output::Answer(Box::new(answer)));
         }
+    }
+
+    /// Returns what a stream error of the peer is about. A server that judges our certificate before it offers
+    /// anything, as Prosody does, says so by `not-authorized` (RFC 6120 §4.9.3.12): that is about us, and not
+    /// about the stream.
+    fn stage_of(&self, error: &StreamError) -> Stage {
+        let is_unproved = matches!(self.phase, Phase::Greeting | Phase::Choosing) && !self.is_authenticated;
+        if is_unproved && self.tls.is_some() && error.condition == StreamCondition::NotAuthorized {
+            return Stage::Auth;
+        }
+        self.whereabouts().0
     }
 
     pub(super) fn ask_how_far(&mut self, now: Now) {

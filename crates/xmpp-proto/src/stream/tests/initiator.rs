@@ -120,6 +120,15 @@ fn the_server_s_own_words_reach_the_operator() {
 }
 
 #[test]
+fn a_server_that_closes_before_it_offers_anything_does_not_take_our_certificate() {
+    let error = "<stream:error><not-authorized xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>\
+        <text xmlns='urn:ietf:params:xml:ns:xmpp-streams'>your certificate is not trusted</text></stream:error>";
+
+    fails(inside_tls(ALL), &format!("{HEADER}{error}"), Stage::Auth, "your certificate is not trusted");
+    fails(in_clear(ALL), &format!("{HEADER}{error}"), Stage::Stream, "your certificate is not trusted");
+}
+
+#[test]
 fn answers_to_questions_of_others_open_nothing() {
     let mut initiator = inside_tls(DIALBACK);
     hear(&mut initiator, &format!("{HEADER}{NONE}"));
