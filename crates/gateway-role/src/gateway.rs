@@ -60,8 +60,8 @@ pub struct Gateway {
     /// SIP requests that wait for their answer.
     pub(crate) asked: BTreeMap<Number, Asked>,
     /// What names the messages from SIP that are not settled, in both protocols.
-    pub(crate) to_xmpp_traces: BTreeMap<Number, Trace>,
-    pub(crate) to_sip_traces: BTreeMap<Number, Trace>,
+    pub(crate) to_xmpp_traces: BTreeMap<Number, Arc<Trace>>,
+    pub(crate) to_sip_traces: BTreeMap<Number, Arc<Trace>>,
     /// Messages from SIP by the id of their stanza, so that an error finds its message.
     pub(crate) by_stanza: BTreeMap<String, Number>,
     /// Messages from XMPP that the link does not know as settled.

@@ -1,6 +1,7 @@
 //! The links to the proxies: dialled, judged, and asked for by those who have a stanza.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clock_types::{Ids, Moment, Now, earliest};
@@ -69,7 +70,11 @@ impl Links {
         let links = proxies
             .iter()
             .map(|proxy| {
-                let settings = LinkSettings { name: name.to_owned(), peer: proxy.name.clone(), ..LinkSettings::default() };
+                let settings = LinkSettings {
+                    name: name.to_owned(),
+                    peer: proxy.name.clone(),
+                    ..LinkSettings::default()
+                };
                 let dialer = Dialer::new(settings, ids.fork());
                 Link { proxy: proxy.clone(), dialer, connection: None, sent: BTreeMap::new() }
             })
@@ -123,7 +128,13 @@ impl Links {
 
     /// Hands a stanza to a link that is up, else to the one that will carry it when it is. The same pair of
     /// users keeps to one link while it is up, so that their order is kept.
-    pub fn send(&mut self, stanza: Element, about: Sent, pair: &str, now: Now) {
+    pub fn send(
+        &mut self,
+        stanza: impl Into<Arc<Element>>,
+        about: Sent,
+        pair: impl FnOnce() -> String,
+        now: Now,
+    ) {
         let Some(link) = choose(&mut self.links, pair) else { return };
         let id = link.dialer.send(stanza, now);
         link.sent.insert(id, about);
@@ -250,15 +261,16 @@ impl Link {
 }
 
 /// Chooses by rendezvous among the links that are up, or among all if none is.
-fn choose<'a>(links: &'a mut [Link], pair: &str) -> Option<&'a mut Link> {
+fn choose(links: &mut [Link], pair: impl FnOnce() -> String) -> Option<&mut Link> {
     if links.len() == 1 {
         return links.first_mut();
     }
+    let pair = pair();
     let any_up = links.iter().any(|link| link.dialer.is_up());
     links
         .iter_mut()
         .filter(|link| !any_up || link.dialer.is_up())
-        .max_by_key(|link| weight(&link.proxy.name, pair))
+        .max_by_key(|link| weight(&link.proxy.name, &pair))
 }
 
 /// Mixes a proxy's name with a pair's (FNV-1a); only its evenness matters.

@@ -2,6 +2,7 @@
 //! from it, the log prints it.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use translate::Loss;
@@ -12,36 +13,36 @@ use crate::record::Direction;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Notice {
     /// A message came in and passed admission.
-    Arrived(Trace),
+    Arrived(Arc<Trace>),
     /// The far user's side has a message.
     Delivered {
         /// Which message.
-        trace: Trace,
+        trace: Arc<Trace>,
         /// From its arrival to the acknowledgement.
         took: Duration,
     },
     /// A message is on disk, and its sender was told that we have it.
-    Kept(Trace),
+    Kept(Arc<Trace>),
     /// A message was not delivered, and its sender hears so.
     Failed {
         /// Which message.
-        trace: Trace,
+        trace: Arc<Trace>,
         /// The answer or the error, in words: `404 Not Found`.
         outcome: String,
     },
     /// A sender who had been told "accepted" has been told that his message was not delivered.
-    Reported(Trace),
+    Reported(Arc<Trace>),
     /// A sender's own server does not take our report, for good.
     ReportRefused {
         /// Which message.
-        trace: Trace,
+        trace: Arc<Trace>,
         /// What it said, in words.
         reason: String,
     },
     /// Something of a message could not cross.
     Lost {
         /// Which message.
-        trace: Trace,
+        trace: Arc<Trace>,
         /// What it was.
         loss: Loss,
     },

@@ -60,7 +60,8 @@ impl Gateway {
             .map_err(|why| self.refuse(request, why.status(), &format!("Request-URI: {why}")))?;
         let to_ours = self.settings.domain(to.domain()).is_some();
         let from = sip_to_jid(&request.from().uri).ok();
-        let Some(domain) = from.and_then(|jid| self.settings.domain(jid.domain()).cloned()) else {
+        let settings = Arc::clone(&self.settings);
+        let Some(domain) = from.and_then(|jid| settings.domain(jid.domain())) else {
             // A request that we sent ourselves and that was sent back (RFC 5393).
             let (status, reason) = if to_ours {
                 (482, "our own request came back")
@@ -130,8 +131,9 @@ impl Gateway {
     pub(crate) fn handle_to_xmpp(&mut self, output: ToXmppOutput, now: Now) {
         match output {
             ToXmppOutput::Deliver { number, stanza } => {
-                let pair = self.to_xmpp_traces.get(&number).map(Trace::pair).unwrap_or_default();
-                self.links.send(stanza, Sent::Message(number), &pair, now);
+                let trace = self.to_xmpp_traces.get(&number);
+                let pair = || trace.map(|trace| trace.pair()).unwrap_or_default();
+                self.links.send(stanza, Sent::Message(number), pair, now);
             }
             ToXmppOutput::Withdraw(number) => {
                 if self.links.withdraw(Sent::Message(number)) {
@@ -293,12 +295,12 @@ impl Gateway {
     }
 }
 
-fn to_xmpp_trace(message: &MessageToXmpp, request: &Request) -> Trace {
-    Trace {
+fn to_xmpp_trace(message: &MessageToXmpp, request: &Request) -> Arc<Trace> {
+    Arc::new(Trace {
         direction: Direction::ToXmpp,
         from: Private(message.from.to_string()),
         to: Private(message.to.to_string()),
         stanza: message.id.clone(),
         call: request.call_id().to_string(),
-    }
+    })
 }

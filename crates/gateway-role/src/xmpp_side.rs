@@ -1,5 +1,7 @@
 //! What comes from the XMPP side: stanzas of its users, and what a restart finds in the store.
 
+use std::sync::Arc;
+
 use clock_types::Now;
 use translate::error::{Failure, error_to_sip, failure_to_xmpp};
 use translate::iq_answer;
@@ -62,7 +64,8 @@ impl Gateway {
     fn handle_message_stanza(&mut self, link: usize, n: ReceivedId, stanza: Element, now: Now) {
         let key = MessageKey(self.ids.token("message").into());
         let to = stanza::to(&stanza).ok().flatten();
-        let domain = to.as_ref().and_then(|jid| self.settings.domain(jid.domain()).cloned());
+        let settings = Arc::clone(&self.settings);
+        let domain = to.as_ref().and_then(|jid| settings.domain(jid.domain()));
         let (Some(to), Some(domain)) = (to, domain) else {
             return self.refuse_stanza(link, n, key, stanza, &failure_to_xmpp(&Failure::UnknownDomain), now);
         };
@@ -121,8 +124,8 @@ impl Gateway {
                 match self.link_of(number) {
                     Some((link, _)) => self.links.reply(link, error, Sent::Report(number), now),
                     None => {
-                        let pair = error.attr("to").unwrap_or_default().to_owned();
-                        self.links.send(error, Sent::Report(number), &pair, now);
+                        let to = error.attr("to").unwrap_or_default().to_owned();
+                        self.links.send(error, Sent::Report(number), || to, now);
                     }
                 };
             }
@@ -145,13 +148,18 @@ impl Gateway {
 
     /// Sends a message whose turn has come.
     fn request(&mut self, number: Number, stanza: &Element, now: Now) {
-        let to = stanza::to(stanza).ok().flatten();
-        let Some(domain) = to.and_then(|jid| self.settings.domain(jid.domain()).cloned()) else {
+        let settings = Arc::clone(&self.settings);
+        // What is translated has its address read already.
+        let to = match self.translated.get(&number) {
+            Some(message) => Some(message.to_jid.clone()),
+            None => stanza::to(stanza).ok().flatten(),
+        };
+        let Some(domain) = to.and_then(|jid| settings.domain(jid.domain())) else {
             let error = failure_to_xmpp(&Failure::UnknownDomain);
             return self.fail_to_sip(number, &error, "its domain is no longer served here".to_owned(), now);
         };
         let Some(message) =
-            self.translated.remove(&number).or_else(|| self.translate_again(number, stanza, &domain))
+            self.translated.remove(&number).or_else(|| self.translate_again(number, stanza, domain))
         else {
             let error = failure_to_xmpp(&Failure::NotAllowed("it can no longer be translated".to_owned()));
             return self.fail_to_sip(number, &error, "it can no longer be translated".to_owned(), now);
@@ -217,13 +225,13 @@ impl Gateway {
     }
 
     fn recover_to_xmpp(&mut self, kept: AcceptedMessage, stanza: Element, now: Now) {
-        let trace = Trace {
+        let trace = Arc::new(Trace {
             direction: Direction::ToXmpp,
             from: Private(stanza.attr("from").unwrap_or_default().to_owned()),
             to: Private(stanza.attr("to").unwrap_or_default().to_owned()),
             stanza: stanza.attr("id").unwrap_or_default().to_owned(),
             call: String::new(),
-        };
+        });
         let number = self.to_xmpp.recover(kept, stanza, now);
         self.by_stanza.insert(trace.stanza.clone(), number);
         self.to_xmpp_traces.insert(number, trace);
@@ -235,14 +243,14 @@ pub(crate) fn parse(stanza: &str) -> Option<Element> {
     parse_document(stanza.as_bytes(), &Limits::AUTHENTICATED).ok()
 }
 
-fn to_sip_trace(message: &MessageToSip, stanza: &Element) -> Trace {
-    Trace {
+fn to_sip_trace(message: &MessageToSip, stanza: &Element) -> Arc<Trace> {
+    Arc::new(Trace {
         direction: Direction::ToSip,
         from: Private(message.from_jid.to_string()),
         to: Private(message.to_jid.to_string()),
         stanza: stanza.attr("id").unwrap_or_default().to_owned(),
         call: message.call_id.to_string(),
-    }
+    })
 }
 
 /// Answers what asks for presence, which this gateway does not bridge, so that nobody waits for it.

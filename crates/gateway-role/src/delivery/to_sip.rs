@@ -28,7 +28,7 @@ pub enum ToSipOutput {
         /// The message.
         number: Number,
         /// What was received.
-        stanza: Element,
+        stanza: Arc<Element>,
     },
     /// Tell the proxy that the message is safe here.
     Settle(Number),
@@ -75,7 +75,7 @@ pub struct ToSip {
 struct Message {
     key: MessageKey,
     target: Arc<str>,
-    stanza: Element,
+    stanza: Arc<Element>,
     arrived: Moment,
     expires: Date,
     progress: Progress,
@@ -235,7 +235,7 @@ impl ToSip {
     /// Returns what was received.
     #[must_use]
     pub fn stanza(&self, number: Number) -> Option<&Element> {
-        self.messages.get(&number).map(|message| &message.stanza)
+        self.messages.get(&number).map(|message| &*message.stanza)
     }
 
     /// Returns the name of a message on disk.
@@ -291,6 +291,7 @@ impl ToSip {
         let target =
             self.targets.get_key_value(target).map_or_else(|| Arc::from(target), |(key, _)| key.clone());
         let (arrived, progress) = (now.moment, Progress::Waiting);
+        let stanza = Arc::new(stanza);
         self.messages.insert(number, Message { key, target, stanza, arrived, expires, progress, safety });
         number
     }
@@ -318,7 +319,7 @@ impl ToSip {
         target.in_flight = Some(number);
         if let Some(message) = self.messages.get_mut(&number) {
             message.progress = Progress::InFlight;
-            self.outputs.push_back(ToSipOutput::Request { number, stanza: message.stanza.clone() });
+            self.outputs.push_back(ToSipOutput::Request { number, stanza: Arc::clone(&message.stanza) });
         }
     }
 

@@ -10,6 +10,7 @@
 //! ```
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clock_types::{Date, Moment, Now, earliest};
@@ -61,7 +62,7 @@ pub enum ToXmppOutput {
         /// The message.
         number: Number,
         /// Its stanza.
-        stanza: Element,
+        stanza: Arc<Element>,
     },
     /// Take the stanza back if it has not left yet; answered by [`ToXmpp::handle_withdrawn`].
     Withdraw(Number),
@@ -79,7 +80,7 @@ pub enum ToXmppOutput {
         /// The sender's URI.
         to: String,
         /// The stanza that failed.
-        stanza: Element,
+        stanza: Arc<Element>,
         /// The stanza error.
         error: String,
     },
@@ -115,7 +116,7 @@ pub struct ToXmpp {
 #[derive(Debug)]
 struct Message {
     key: MessageKey,
-    stanza: Element,
+    stanza: Arc<Element>,
     report_to: String,
     arrived: Moment,
     expires: Date,
@@ -158,14 +159,14 @@ impl ToXmpp {
 
     /// Takes what an earlier process left: a message to deliver, or a report to make.
     pub fn recover(&mut self, message: AcceptedMessage, stanza: Element, now: Now) -> Number {
-        let number = self.number();
+        let (number, stanza) = (self.number(), Arc::new(stanza));
         let report = message.report.clone();
         self.by_key.insert(message.key.clone(), number);
         self.messages.insert(
             number,
             Message {
                 key: message.key,
-                stanza: stanza.clone(),
+                stanza: Arc::clone(&stanza),
                 report_to: message.report_to.unwrap_or_default(),
                 arrived: now.moment,
                 expires: message.expires,
@@ -206,12 +207,13 @@ impl ToXmpp {
         }
         let lifetime = arrival.lifetime.unwrap_or(self.settings.lifetime).min(self.settings.lifetime);
         self.by_key.insert(arrival.key.clone(), number);
-        self.outputs.push_back(ToXmppOutput::Deliver { number, stanza: arrival.stanza.clone() });
+        let stanza = Arc::new(arrival.stanza);
+        self.outputs.push_back(ToXmppOutput::Deliver { number, stanza: Arc::clone(&stanza) });
         self.messages.insert(
             number,
             Message {
                 key: arrival.key,
-                stanza: arrival.stanza,
+                stanza,
                 report_to: arrival.report_to,
                 arrived: now.moment,
                 expires: now.date.plus(lifetime),
@@ -457,7 +459,7 @@ impl ToXmpp {
 
     fn order_report(&mut self, number: Number, error: String) {
         let Some(message) = self.messages.get(&number) else { return };
-        let (to, stanza) = (message.report_to.clone(), message.stanza.clone());
+        let (to, stanza) = (message.report_to.clone(), Arc::clone(&message.stanza));
         self.outputs.push_back(ToXmppOutput::Report { number, to, stanza, error });
     }
 

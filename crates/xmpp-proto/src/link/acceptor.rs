@@ -173,7 +173,7 @@ impl Acceptor {
         let kept = self.sessions.get_mut(&gateway)?;
         self.sends += 1;
         let id = SendId(self.sends);
-        kept.session.push(id, stanza);
+        kept.session.push(id, stanza.into());
         if let Place::On(connection) = kept.place
             && let Some(connected) = self.connections.get_mut(&connection)
         {

@@ -1,4 +1,5 @@
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clock_types::{Ids, Moment, Now};
@@ -123,10 +124,10 @@ impl Dialer {
     }
 
     /// Takes a stanza to send, at once or when the link is up.
-    pub fn send(&mut self, stanza: Element, now: Now) -> SendId {
+    pub fn send(&mut self, stanza: impl Into<Arc<Element>>, now: Now) -> SendId {
         self.sends += 1;
         let id = SendId(self.sends);
-        self.session.push(id, stanza);
+        self.session.push(id, stanza.into());
         if let State::Up(flow) = &mut self.state {
             flow.transmit(&mut self.session, &self.settings, &mut self.ids, now.moment);
         }

@@ -1,6 +1,7 @@
 //! What survives a broken connection: both counters and what is not settled.
 
 use std::io::Write;
+use std::sync::Arc;
 
 use xmpp_types::ns;
 use xmpp_types::xml::{Element, Printer};
@@ -24,7 +25,8 @@ pub(super) struct Session {
 #[derive(Debug)]
 struct Sent {
     id: SendId,
-    stanza: Element,
+    /// Whoever sends it may keep it, too.
+    stanza: Arc<Element>,
 }
 
 impl Session {
@@ -47,7 +49,7 @@ impl Session {
         session
     }
 
-    pub(super) fn push(&mut self, id: SendId, stanza: Element) {
+    pub(super) fn push(&mut self, id: SendId, stanza: Arc<Element>) {
         self.outbound.push(Sent { id, stanza });
     }
 
@@ -169,7 +171,11 @@ impl Session {
 
     /// Hands back all that is not settled, in order.
     pub(super) fn into_waiting(mut self) -> Vec<(SendId, Element)> {
-        self.outbound.take_waiting().into_iter().map(|sent| (sent.id, sent.stanza)).collect()
+        self.outbound
+            .take_waiting()
+            .into_iter()
+            .map(|sent| (sent.id, Arc::unwrap_or_clone(sent.stanza)))
+            .collect()
     }
 }
 
