@@ -211,6 +211,13 @@ impl SipActor {
                     Some(None) => return,
                     None => {}
                 }
+                // A play has no thousand requests; whoever sends more is forgotten.
+                if self.answers.len() == REQUESTS_MAX {
+                    self.answers.pop_first();
+                }
+                if self.unanswered.len() == REQUESTS_MAX {
+                    self.unanswered.pop_front();
+                }
                 self.answers.insert(branch, None);
                 self.unanswered.push_back((way, request));
             }
@@ -274,5 +281,7 @@ fn insert_headers(octets: &mut Vec<u8>, headers: &[(String, String)]) {
     octets.splice(below_start..below_start, lines.into_bytes());
 }
 
+/// How many requests are remembered.
+const REQUESTS_MAX: usize = 1000;
 /// Between attempts to reach the gateway.
 const PAUSE: Duration = Duration::from_millis(200);
