@@ -80,7 +80,7 @@ pub fn anonymous_workarounds(tree: &Tree) -> Vec<Finding> {
 
 /// Finds paths that exist on one machine only.
 pub fn machine_paths(tree: &Tree) -> Vec<Finding> {
-    let paths = ["/work/", "/home/", "/root/", "/Users/", "/farm/"];
+    let paths = ["/home/", "/root/", "/Users/"];
     let mut findings = Vec::new();
     for file in tree.files.iter().filter(|file| file.path != "crates/tidy/src/words.rs") {
         for (index, line) in file.text.lines().enumerate() {
