@@ -18,7 +18,7 @@ class Traffic:
     def __enter__(self):
         for thread in self.threads:
             thread.start()
-        self.crosses(20)
+        self.settles()
         return self
 
     def __exit__(self, failure, *_):
@@ -45,6 +45,15 @@ class Traffic:
         for user in before:
             wait_for(lambda: len(user.ends) - before[user] >= count, seconds, f"{user.address} reads {count} texts more")
 
+    def settles(self):
+        """Waits until what a server queued while it opened its stream has an end.
+
+        COMPAT(Prosody, 0.12): it does not count the texts of that queue, so nobody but their reader knows of them when
+        the stream breaks before."""
+        self.crosses(10)
+        queued = set(self.world.open())
+        wait_for(lambda: queued.isdisjoint(self.world.open()), 60, "what was queued has an end")
+
     def goes_on(self, seconds):
         """Lets everybody write for some time: it is how long a fault lasts."""
         self.stopped.wait(seconds)
@@ -69,10 +78,10 @@ def _(world):
 def _(world):
     world.faults, daemon = 3, world.daemons[0]
     with Traffic(world) as traffic:
-        for pause in (0.1, 0.3, 0.7):
+        for _ in range(3):
             daemon.kill()
             daemon.start()
-            traffic.goes_on(pause)
+            traffic.settles()
 
 
 @case("faults", "a partner's server that goes away is told within 10 s, and is found again when it is back")
