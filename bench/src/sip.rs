@@ -47,6 +47,8 @@ pub struct Agent {
     framers: Vec<(ConnectionId, StreamFramer)>,
     receiving: Option<Arc<Run>>,
     sending: Option<Sending>,
+    /// What waits for the connection.
+    waiting: usize,
     outputs: VecDeque<Emitted>,
 }
 
@@ -60,32 +62,51 @@ enum Source {
 impl Agent {
     /// Returns an agent that sends by these ways; `local` is the address that it gives for itself.
     pub fn new(ways: Vec<Way>, local: SocketAddr) -> Self {
-        let mut agent = Self {
+        Self {
             ways,
             local,
             framers: Vec::new(),
             receiving: None,
             sending: None,
+            waiting: 0,
             outputs: VecDeque::new(),
+        }
+    }
+
+    /// Dials unless the connection of a way is open: a server closes one that nothing comes by.
+    fn dial(&mut self, at: usize) {
+        let connection = connection_of(at);
+        let Some(way) = self.ways.get(at) else { return };
+        let tls = match &way.transport {
+            Transport::Udp(_) => return,
+            Transport::Tcp => None,
+            Transport::Tls(client) => Some(Box::new(client.clone())),
         };
-        for at in 0..agent.ways.len() {
-            let way = &agent.ways[at];
-            let tls = match &way.transport {
-                Transport::Udp(_) => continue,
-                Transport::Tcp => None,
-                Transport::Tls(client) => Some(Box::new(client.clone())),
-            };
-            agent.outputs.push_back(Emitted::Order(Order::Connect {
-                connection: connection_of(at),
+        if !self.is_open(connection) {
+            self.outputs.push_back(Emitted::Order(Order::Connect {
+                connection,
                 to: Remote::Address(way.to),
                 tls,
                 timeout: Duration::from_secs(5),
             }));
         }
-        agent
+    }
+
+    fn open(&mut self, connection: ConnectionId) {
+        self.framers.push((connection, StreamFramer::new(Limits::default())));
+    }
+
+    fn is_open(&self, connection: ConnectionId) -> bool {
+        self.framers.iter().any(|(known, _)| *known == connection)
     }
 
     fn send(&mut self, count: usize) {
+        let Some(at) = self.sending.as_ref().map(|sending| sending.way) else { return };
+        let is_datagram = self.ways.get(at).is_some_and(|way| matches!(way.transport, Transport::Udp(_)));
+        if !is_datagram && !self.is_open(connection_of(at)) {
+            self.waiting += count;
+            return;
+        }
         let Some(sending) = &mut self.sending else { return };
         let Some(way) = self.ways.get(sending.way) else { return };
         let mut run = Vec::new();
@@ -176,8 +197,11 @@ impl Role for Agent {
 
     fn handle_event(&mut self, event: Event, _now: Now) {
         match event {
-            Event::Accepted { connection, .. } | Event::Connected { connection, .. } => {
-                self.framers.push((connection, StreamFramer::new(Limits::default())));
+            Event::Accepted { connection, .. } => self.open(connection),
+            Event::Connected { connection, .. } => {
+                self.open(connection);
+                let waiting = std::mem::take(&mut self.waiting);
+                self.send(waiting);
             }
             Event::Bytes { connection, bytes } => self.hear(connection, &bytes),
             Event::Closed { connection, .. } => self.framers.retain(|(known, _)| *known != connection),
@@ -198,6 +222,8 @@ impl Role for Agent {
             Command::Send(run, way) => {
                 let (sending, count) = Sending::begin(run, way, now);
                 self.sending = Some(sending);
+                self.waiting = 0;
+                self.dial(way);
                 self.send(count);
             }
         }
