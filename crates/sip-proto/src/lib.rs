@@ -3,8 +3,10 @@
 
 mod arena;
 mod deadlines;
+pub mod dialog;
 pub mod endpoint;
 mod fingerprint;
 pub mod identity;
 pub mod locate;
+pub mod session;
 pub mod transaction;

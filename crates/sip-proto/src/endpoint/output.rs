@@ -14,7 +14,7 @@ pub struct RequestKey(pub u64);
 
 /// Names a received request while it waits for its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ServerKey(pub(super) u64);
+pub struct ServerKey(pub u64);
 
 impl fmt::Display for ServerKey {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
