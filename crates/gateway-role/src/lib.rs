@@ -5,6 +5,7 @@
 //! reported, exactly once.
 
 mod answers;
+mod conversation;
 mod delivery;
 mod gateway;
 mod links;
@@ -15,6 +16,7 @@ mod settings;
 mod sip_side;
 mod xmpp_side;
 
+pub use conversation::{ConversationSettings, Dialect};
 pub use delivery::DeliverySettings;
 pub use gateway::{Gateway, Output, Snapshot};
 pub use notice::{Notice, Private, Trace};

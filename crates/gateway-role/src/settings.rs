@@ -8,6 +8,7 @@ use sip_proto::endpoint::{self, Route, Source, Transport};
 use translate::message::{MessageKind, ToSipOptions, ToXmppOptions};
 use xmpp_types::jid::DomainName;
 
+use crate::conversation::{ConversationSettings, Dialect};
 use crate::delivery::DeliverySettings;
 
 /// Everything a gateway is told before it starts.
@@ -24,6 +25,8 @@ pub struct Settings {
     pub domains: Vec<SipDomain>,
     /// How long and how much.
     pub delivery: DeliverySettings,
+    /// How conversations are held with domains that want sessions.
+    pub conversations: ConversationSettings,
     /// Whether a `<received/>` (XEP-0184) is sent for a page-mode 200, which comes from a user agent
     /// unless a server in between says 200 where RFC 3428 §7 wants 202. Default true.
     pub page_mode_receipts: bool,
@@ -44,6 +47,7 @@ impl Settings {
             proxies: Vec::new(),
             domains: Vec::new(),
             delivery: DeliverySettings::default(),
+            conversations: ConversationSettings::default(),
             page_mode_receipts: true,
             to_xmpp: ToXmppOptions { kind: MessageKind::Chat, ..ToXmppOptions::default() },
             stop_within: Duration::from_secs(20),
@@ -77,6 +81,8 @@ pub struct SipDomain {
     pub route: Route,
     /// Who may speak for its users.
     pub peers: Peers,
+    /// How its servers hold conversations.
+    pub dialect: Dialect,
     /// How messages cross to it: profile, sizes, headlines.
     pub to_sip: ToSipOptions,
 }

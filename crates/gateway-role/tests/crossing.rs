@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use clock_types::{Date, Ids, Moment, Now};
 use gateway_role::{
-    AddressRange, Gateway, NotStored, Output, Peers, ProxyLink, Record, Recovered, Settings, SipDomain,
-    Ticket,
+    AddressRange, Dialect, Gateway, NotStored, Output, Peers, ProxyLink, Record, Recovered, Settings,
+    SipDomain, Ticket,
 };
 use net_types::{Bytes, ConnectionId, Event, ListenerId, Order, Remote, Trust};
 use sip_proto::endpoint::{self, FixedHop, Route, Transport};
@@ -447,6 +447,7 @@ fn settings() -> Settings {
         name: DomainName::parse("s.example").unwrap(),
         route: Route::fixed(FixedHop::at(Transport::Udp, peer.ip(), peer.port())),
         peers: Peers { names: Vec::new(), addresses: vec![AddressRange::one(peer.ip())] },
+        dialect: Dialect::PageMode,
         to_sip: ToSipOptions { datagram: true, ..ToSipOptions::default() },
     }];
     settings

@@ -11,6 +11,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use clock_types::{Ids, Moment, Now};
+use gateway_role::Dialect;
 use net_types::{CertificateNames, Event, ListenerId, Trust};
 use peer_role::play::{Fault, Flaw, Heard, Play, SipLines, Stage, domains_in, perform};
 use peer_role::{Acks, Proves, Said, SipActor, SipActorSettings, Stanzas, XmppServer, XmppSettings};
@@ -194,6 +195,10 @@ fn set(gateway: &mut gateway_role::Settings, name: &str, value: &str) -> Result<
         ("headline", "refuse") => to_sip.headline = Headline::Refuse,
         ("profile", "standard") => to_sip.profile = Profile::Standard,
         ("profile", "bare") => to_sip.profile = Profile::BareAddress,
+        ("profile", "microsoft") => {
+            to_sip.profile = Profile::BareAddress;
+            gateway.domains[0].dialect = Dialect::Microsoft;
+        }
         ("body-max", octets) => {
             to_sip.body_max = octets.parse().map_err(|_| "body-max is a number of octets".to_owned())?;
         }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use clock_types::Ids;
-use gateway_role::{AddressRange, Gateway, Peers, ProxyLink, SipDomain};
+use gateway_role::{AddressRange, Dialect, Gateway, Peers, ProxyLink, SipDomain};
 use net_types::{CertificateNames, Identity, ListenerId, Remote, TlsClient, Trust};
 use peer_role::{Acks, Answers, Proves, SipSettings, SipUserAgent, XmppServer, XmppSettings};
 use proxy_role::Proxy;
@@ -284,6 +284,7 @@ pub(crate) fn gateway_settings(options: Options) -> gateway_role::Settings {
         name: domain("s.example"),
         route: route_to(SIP, options.transport, "pool.s.example"),
         peers: Peers { names: vec!["pool.s.example".to_owned()], addresses },
+        dialect: Dialect::PageMode,
         to_sip: ToSipOptions { datagram: options.transport == Transport::Udp, ..ToSipOptions::default() },
     }];
     settings

@@ -175,6 +175,7 @@ pub struct Gateway {
     pub normal_messages: bool,
     pub listen: Vec<SipListen>,
     pub domains: Vec<SipDomain>,
+    pub conversations: Conversations,
     pub links: Vec<GatewayLink>,
     pub limits: GatewayLimits,
 }
@@ -213,6 +214,40 @@ pub enum Headlines {
     Refuse,
 }
 
+/// How the servers of a SIP domain hold conversations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SipProfile {
+    /// Page mode.
+    Standard,
+    /// Page mode, without resources.
+    BareAddress,
+    /// Sessions, as Microsoft's servers have them.
+    Microsoft,
+    /// Sessions, as Cisco's servers have them.
+    Cisco,
+}
+
+impl SipProfile {
+    /// Returns the profile that this word of the file names.
+    fn parse(word: &str) -> Self {
+        match word {
+            "microsoft" => Self::Microsoft,
+            "cisco" => Self::Cisco,
+            "bare-address" => Self::BareAddress,
+            _ => Self::Standard,
+        }
+    }
+
+    /// Returns whether its servers speak TLS and nothing else.
+    #[must_use]
+    pub const fn wants_tls(self) -> bool {
+        match self {
+            Self::Microsoft | Self::Cisco => true,
+            Self::Standard | Self::BareAddress => false,
+        }
+    }
+}
+
 /// `[[gateway.domain]]`.
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "the fields are documented in the table of settings")]
@@ -222,9 +257,25 @@ pub struct SipDomain {
     pub next_hop: Option<At<String>>,
     pub trusted_names: Vec<At<String>>,
     pub trusted_addresses: Vec<At<(IpAddr, u8)>>,
-    pub bare_address: bool,
+    pub profile: At<SipProfile>,
+    pub allow_plaintext: bool,
     pub headlines: Headlines,
     pub body_size: u64,
+}
+
+/// `[gateway.conversations]`.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the fields are documented in the table of settings")]
+pub struct Conversations {
+    pub idle_time: Duration,
+    pub answer_time: Duration,
+    pub waiting_texts: u64,
+    pub waiting_size: u64,
+    pub typing: bool,
+    pub tell_of_conferences: bool,
+    pub negotiate_status: u16,
+    pub open: u64,
+    pub open_per_domain: u64,
 }
 
 /// `[gateway.link]`.
@@ -386,6 +437,7 @@ fn build_gateway(node: &Node, here: &impl Fn(At<PathBuf>) -> At<PathBuf>) -> Opt
         normal_messages: node.text("message-type")?.value == "normal",
         listen: node.tables("listen").iter().filter_map(build_sip_listen).collect(),
         domains: node.tables("domain").iter().filter_map(build_sip_domain).collect(),
+        conversations: build_conversations(node.tables("conversations").first()?)?,
         links: node.tables("link").iter().filter_map(build_gateway_link).collect(),
         limits: build_gateway_limits(node.tables("limits").first()?)?,
     })
@@ -415,19 +467,36 @@ fn build_sip_domain(node: &Node) -> Option<SipDomain> {
         Value::Network(address, prefix) => Some((*address, *prefix)),
         _ => None,
     })?;
+    let profile = node.text("profile")?;
     Some(SipDomain {
         span: node.span.clone(),
         domain: node.text("domain")?,
         next_hop: node.text("next-hop"),
         trusted_names: node.texts("trusted-names")?,
         trusted_addresses,
-        bare_address: node.text("profile")?.value == "bare-address",
+        profile: At { value: SipProfile::parse(&profile.value), span: profile.span },
+        allow_plaintext: node.boolean("allow-plaintext")?.value,
         headlines: match node.text("headlines")?.value.as_str() {
             "drop" => Headlines::Drop,
             "refuse" => Headlines::Refuse,
             _ => Headlines::Deliver,
         },
         body_size: node.number("body-size")?.value,
+    })
+}
+
+fn build_conversations(node: &Node) -> Option<Conversations> {
+    let number = |key| node.number(key).map(|at| at.value);
+    Some(Conversations {
+        idle_time: node.duration("idle-time")?.value,
+        answer_time: node.duration("answer-time")?.value,
+        waiting_texts: number("waiting-texts")?,
+        waiting_size: number("waiting-size")?,
+        typing: node.boolean("typing")?.value,
+        tell_of_conferences: node.boolean("tell-of-conferences")?.value,
+        negotiate_status: node.text("negotiate-status")?.value.parse().ok()?,
+        open: number("open")?,
+        open_per_domain: number("open-per-domain")?,
     })
 }
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use clock_types::{Moment, Now};
 use gateway_role::{
-    AddressRange, Gateway, Notice, Output, Peers, ProxyLink, Record, Settings, SipDomain, Snapshot, Ticket,
+    AddressRange, ConversationSettings, Dialect, Gateway, Notice, Output, Peers, ProxyLink, Record, Settings,
+    SipDomain, Snapshot, Ticket,
 };
 use net::{Effect, ListenerKind, ListenerSpec, Role};
 use net_types::{Event, Identity, ListenerId, Remote, TlsClient, TlsServer, Trust};
@@ -19,7 +20,7 @@ use xmpp_types::jid::DomainName;
 
 use super::keeper::Stored;
 use crate::config::check::SYSTEM;
-use crate::config::model::{self, Headlines, SipListen, SipTransport};
+use crate::config::model::{self, Headlines, SipListen, SipProfile, SipTransport};
 use crate::config::{At, Reading};
 
 /// What the operator's side asks of a running gateway.
@@ -110,6 +111,7 @@ pub fn settings(
         settings.proxies.push(ProxyLink { name: "proxy".into(), remote: Remote::InProcess, tls: None });
     }
     settings.domains = gateway.domains.iter().filter_map(domain).collect();
+    settings.conversations = conversations(&gateway.conversations);
     settings.delivery.hold = gateway.hold_time;
     settings.delivery.lifetime = gateway.lifetime;
     settings.delivery.queue_time = limits.queue_time;
@@ -168,6 +170,12 @@ fn domain(domain: &model::SipDomain) -> Option<SipDomain> {
         // Where the DNS says, it may say UDP.
         Route::Locate(hop) => hop.transport.is_none_or(|transport| transport == Transport::Udp),
     };
+    let (dialect, profile) = match *domain.profile {
+        SipProfile::Standard => (Dialect::PageMode, Profile::Standard),
+        SipProfile::BareAddress => (Dialect::PageMode, Profile::BareAddress),
+        SipProfile::Microsoft => (Dialect::Microsoft, Profile::BareAddress),
+        SipProfile::Cisco => (Dialect::Cisco, Profile::BareAddress),
+    };
     let range = |at: &At<(std::net::IpAddr, u8)>| AddressRange { network: at.value.0, prefix: at.value.1 };
     let ascii = |at: &At<String>| DomainName::parse(&at.value).ok().map(|name| name.to_ascii().to_owned());
     Some(SipDomain {
@@ -177,8 +185,9 @@ fn domain(domain: &model::SipDomain) -> Option<SipDomain> {
             names: domain.trusted_names.iter().filter_map(ascii).collect(),
             addresses: domain.trusted_addresses.iter().map(range).collect(),
         },
+        dialect,
         to_sip: ToSipOptions {
-            profile: if domain.bare_address { Profile::BareAddress } else { Profile::Standard },
+            profile,
             headline: match domain.headlines {
                 Headlines::Deliver => Headline::Deliver,
                 Headlines::Drop => Headline::Drop,
@@ -191,11 +200,28 @@ fn domain(domain: &model::SipDomain) -> Option<SipDomain> {
     })
 }
 
+fn conversations(conversations: &model::Conversations) -> ConversationSettings {
+    ConversationSettings {
+        idle_after: conversations.idle_time,
+        answer_within: conversations.answer_time,
+        waiting_max: size(conversations.waiting_texts),
+        waiting_octets_max: size(conversations.waiting_size),
+        typing: conversations.typing,
+        tell_of_conferences: conversations.tell_of_conferences,
+        negotiate_status: conversations.negotiate_status,
+        open_max: size(conversations.open),
+        open_per_domain_max: size(conversations.open_per_domain),
+    }
+}
+
 fn route(domain: &model::SipDomain) -> Option<Route> {
     let Some(next_hop) = &domain.next_hop else {
-        return DomainName::parse(&domain.domain.value)
-            .ok()
-            .and_then(|name| Route::to_domain(name.to_ascii()));
+        let name = DomainName::parse(&domain.domain.value).ok()?;
+        let Route::Locate(hop) = Route::to_domain(name.to_ascii())? else { return None };
+        // Where the DNS says, but not over what its answer may offer besides.
+        let tls_only = domain.profile.wants_tls() && !domain.allow_plaintext;
+        let transport = tls_only.then_some(Transport::Tls);
+        return Some(Route::Locate(Arc::new(NextHop { transport, ..(*hop).clone() })));
     };
     let uri = SipUri::parse(next_hop.value.clone()).ok()?;
     let hop = NextHop::from_uri(&uri)?;

@@ -142,6 +142,9 @@ fn configuration(play: &Play, addresses: &Addresses) -> Result<String, String> {
             ("message-type", value) => writeln!(of_gateway, "message-type = \"{value}\""),
             ("headline", value) => writeln!(of_domain, "headlines = \"{value}\""),
             ("profile", "bare") => writeln!(of_domain, "profile = \"bare-address\""),
+            ("profile", "microsoft") => {
+                writeln!(of_domain, "profile = \"microsoft\"\nallow-plaintext = true")
+            }
             ("profile", value) => writeln!(of_domain, "profile = \"{value}\""),
             ("body-max", octets) => writeln!(of_domain, "body-size = {octets}"),
             (name, value) => return Err(format!("there is no setting {name} {value}")),

@@ -104,11 +104,44 @@ fn check_domain(gateway: &Gateway, domain: &SipDomain, findings: &mut Vec<Mistak
             .help("name its servers in `trusted-names` (TLS) or `trusted-addresses` (UDP, TCP)"),
         );
     }
+    check_profile(domain, has(SipTransport::Tls), findings);
     if domain.body_size > gateway.limits.body_size {
         findings.push(Mistake::warning(
             &domain.span,
             "`body-size` is above the one of `[gateway.limits]` and never reached",
         ));
+    }
+}
+
+/// Microsoft's and Cisco's servers speak TLS with both certificates, and nothing else: what is written
+/// against that cannot be meant.
+fn check_profile(domain: &SipDomain, has_tls: bool, findings: &mut Vec<Mistake>) {
+    if !domain.profile.wants_tls() || domain.allow_plaintext {
+        return;
+    }
+    const HELP: &str = "in a laboratory without such a server, write allow-plaintext = true";
+    if !has_tls {
+        findings.push(
+            Mistake::error(
+                &domain.profile.span,
+                "this profile is spoken over TLS, and no `[[gateway.listen]]` has it",
+            )
+            .help(format!("add a `[[gateway.listen]]` with transport = \"tls\"; {HELP}")),
+        );
+    }
+    if let Some(next_hop) = &domain.next_hop
+        && let Ok(Some(SipTransport::Udp | SipTransport::Tcp) | None) = next_hop_transport(next_hop)
+    {
+        findings.push(
+            Mistake::error(&next_hop.span, "servers of this profile take SIP over TLS only")
+                .help(format!("write transport=tls behind the next hop; {HELP}")),
+        );
+    }
+    if let Some(address) = domain.trusted_addresses.first() {
+        findings.push(
+            Mistake::error(&address.span, "servers of this profile prove who they are by a certificate")
+                .help(format!("name them in `trusted-names`; {HELP}")),
+        );
     }
 }
 

@@ -49,7 +49,7 @@ pub static GATEWAY: Section = Section {
         )
         .or("\"chat\""),
     ],
-    children: &[&LISTEN, &DOMAIN, &LINK, &LIMITS],
+    children: &[&LISTEN, &DOMAIN, &CONVERSATIONS, &LINK, &LIMITS],
 };
 
 static LISTEN: Section = Section {
@@ -101,12 +101,30 @@ static DOMAIN: Section = Section {
         setting(
             "profile",
             Kind::Choice(&[
-                ("standard", "the sender's resource is shown as `gr` (RFC 7247 §6.5)"),
-                ("bare-address", "it is not: some servers take a From with `gr` for another user"),
+                (
+                    "standard",
+                    "each text is a request of its own (RFC 3428); the sender's resource is shown as `gr` \
+                     (RFC 7247 §6.5)",
+                ),
+                ("bare-address", "as `standard`, without `gr`: some servers take a From with it for another user"),
+                (
+                    "microsoft",
+                    "texts are exchanged in sessions, as Skype for Business and Lync want it; over TLS, without \
+                     `gr`, at most 15 requests a second",
+                ),
+                ("cisco", "as `microsoft`: what Cisco's servers speak towards other companies"),
             ]),
-            "How XMPP addresses are shown to its servers.",
+            "How its servers hold conversations, and how XMPP addresses are shown to them.",
         )
-        .or("\"standard\""),
+        .or("\"standard\"")
+        .written("\"microsoft\""),
+        setting(
+            "allow-plaintext",
+            Kind::Boolean,
+            "Lets the profiles `microsoft` and `cisco` speak UDP and TCP, and servers without a certificate \
+             write. For laboratories only: the real servers speak TLS and nothing else.",
+        )
+        .or("false"),
         setting(
             "headlines",
             Kind::Choice(&[
@@ -118,6 +136,55 @@ static DOMAIN: Section = Section {
         )
         .or("\"deliver\""),
         size("body-size", KIB, MIB, "A text that is larger is refused to its sender.").or("\"8 KiB\""),
+    ],
+    children: &[],
+};
+
+static CONVERSATIONS: Section = Section {
+    name: "conversations",
+    shape: Shape::Always,
+    doc: "How conversations are held with SIP domains whose profile has sessions (`microsoft`, `cisco`).",
+    settings: &[
+        time("idle-time", MINUTE, DAY, "A session in which nothing was said for so long is ended. The next text opens another.")
+            .or("\"12 min\""),
+        time(
+            "answer-time",
+            10 * SECOND,
+            2 * MINUTE,
+            "How long a SIP user may take to accept a session, before the texts that wait for it are returned. \
+             Skype for Business takes up to 10 s on purpose, while it rings where the user is.",
+        )
+        .or("\"60 s\""),
+        count("waiting-texts", 1, 10_000, "Texts that may wait for one session to be accepted.").or("50"),
+        size("waiting-size", KIB, 16 * MIB, "Octets of text that may wait for one session to be accepted.")
+            .or("\"64 KiB\""),
+        setting(
+            "typing",
+            Kind::Boolean,
+            "Whether each side sees that the other is typing (XEP-0085).",
+        )
+        .or("true"),
+        setting(
+            "tell-of-conferences",
+            Kind::Boolean,
+            "Whether an XMPP user is told in words that a SIP user tried to add him to a group conversation, \
+             which this gateway cannot join.",
+        )
+        .or("true"),
+        setting(
+            "negotiate-status",
+            Kind::Choice(&[
+                ("405", "method not allowed"),
+                ("488", "not acceptable here"),
+                ("501", "not implemented"),
+            ]),
+            "How NEGOTIATE is refused, by which Microsoft's servers offer a compression that is not spoken here. \
+             The connection lives on.",
+        )
+        .or("\"405\""),
+        count("open", 1, 10_000_000, "Conversations that are open at once.").or("50000"),
+        count("open-per-domain", 1, 10_000_000, "Conversations that are open at once with users of one SIP domain.")
+            .or("20000"),
     ],
     children: &[],
 };
