@@ -15,6 +15,7 @@ use crate::links::{LinkEvent, Links, Sent};
 use crate::notice::{Notice, Trace};
 use crate::record::{NotStored, Record, Recovered, Ticket};
 use crate::settings::Settings;
+use crate::unknown::Unknown;
 
 /// What the gateway wants done, in order.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,6 +72,7 @@ pub struct Gateway {
     /// Our own requests.
     pub(crate) requests: BTreeMap<RequestKey, Ours>,
     pub(crate) next_request: u64,
+    pub(crate) unknown: Unknown,
     stopping: Option<Moment>,
     stopped: bool,
     pub(crate) outputs: VecDeque<Output>,
@@ -87,7 +89,7 @@ pub(crate) struct Asked {
 #[derive(Clone, Debug)]
 pub(crate) enum Ours {
     /// A message from XMPP.
-    Message { number: Number, receipt: Option<Box<xmpp_types::xml::Element>> },
+    Message { number: Number, receipt: Option<Box<xmpp_types::xml::Element>>, sent: Moment },
     /// The report of a message from SIP that was not delivered.
     Report(Number),
 }
@@ -110,6 +112,7 @@ impl Gateway {
             translated: BTreeMap::new(),
             requests: BTreeMap::new(),
             next_request: 0,
+            unknown: Unknown::default(),
             stopping: None,
             stopped: false,
             outputs: VecDeque::new(),
@@ -140,6 +143,21 @@ impl Gateway {
         self.pump(now);
     }
 
+    /// Puts other settings into effect: the SIP domains with their routes, who may federate, how messages cross. Our
+    /// name, the listeners and limits of the SIP side, the links and the times of delivery are those of the start.
+    pub fn handle_settings(&mut self, settings: Settings, now: Now) {
+        let started = &*self.settings;
+        self.settings = Arc::new(Settings {
+            name: started.name.clone(),
+            sip: started.sip.clone(),
+            proxies: started.proxies.clone(),
+            delivery: started.delivery,
+            stop_within: started.stop_within,
+            ..settings
+        });
+        self.pump(now);
+    }
+
     /// Begins to end in good order: new requests are answered 503, what is held goes to disk, the link
     /// is closed, [`Output::Stopped`] follows.
     pub fn handle_stop(&mut self, now: Now) {
@@ -159,6 +177,7 @@ impl Gateway {
         self.endpoint.handle_timeout(now);
         self.to_xmpp.handle_timeout(now);
         self.to_sip.handle_timeout(now);
+        self.answer_for_refused(now);
         self.pump(now);
     }
 
@@ -170,7 +189,8 @@ impl Gateway {
         }
         let sip = earliest(self.endpoint.poll_timeout(), self.links.poll_timeout());
         let delivery = earliest(self.to_xmpp.poll_timeout(), self.to_sip.poll_timeout());
-        earliest(earliest(sip, delivery), self.stopping)
+        let waiting = earliest(self.unknown.poll_timeout(), self.stopping);
+        earliest(earliest(sip, delivery), waiting)
     }
 
     /// Returns what is wanted next.

@@ -10,10 +10,13 @@ mod delivery;
 mod gateway;
 mod links;
 mod notice;
+pub mod policy;
 mod record;
 mod report_to;
 mod settings;
 mod sip_side;
+mod unknown;
+mod users;
 mod xmpp_side;
 
 pub use conversation::{ConversationSettings, Dialect};

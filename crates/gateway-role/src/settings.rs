@@ -1,6 +1,7 @@
 //! How a gateway is set up. The configuration file has its own shape; the binary converts.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use net_types::{PeerCertificate, Remote, TlsClient, TrustVerdict};
@@ -10,6 +11,7 @@ use xmpp_types::jid::DomainName;
 
 use crate::conversation::{ConversationSettings, Dialect};
 use crate::delivery::DeliverySettings;
+use crate::policy::Policy;
 
 /// Everything a gateway is told before it starts.
 #[derive(Clone, Debug)]
@@ -23,6 +25,8 @@ pub struct Settings {
     pub proxies: Vec<ProxyLink>,
     /// The SIP domains whose users are served.
     pub domains: Vec<SipDomain>,
+    /// Which of their users may federate. By default all.
+    pub policy: Arc<Policy>,
     /// How long and how much.
     pub delivery: DeliverySettings,
     /// How conversations are held with domains that want sessions.
@@ -46,6 +50,7 @@ impl Settings {
             sip,
             proxies: Vec::new(),
             domains: Vec::new(),
+            policy: Arc::default(),
             delivery: DeliverySettings::default(),
             conversations: ConversationSettings::default(),
             page_mode_receipts: true,

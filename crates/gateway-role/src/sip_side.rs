@@ -6,7 +6,7 @@ use std::time::Duration;
 use clock_types::Now;
 use sip_proto::endpoint::{Failure, RequestKey, Route, ServerKey, Source};
 use sip_types::{Method, Request, Response};
-use translate::error::{failure_to_xmpp, response_to_xmpp};
+use translate::error::failure_to_xmpp;
 use translate::message::{
     FailureReport, MessageToXmpp, ToXmpp as Crossing, failure_report_to_sip, message_to_xmpp,
 };
@@ -59,9 +59,10 @@ impl Gateway {
         let to = sip_to_jid(request.uri())
             .map_err(|why| self.refuse(request, why.status(), &format!("Request-URI: {why}")))?;
         let to_ours = self.settings.domain(to.domain()).is_some();
-        let from = sip_to_jid(&request.from().uri).ok();
         let settings = Arc::clone(&self.settings);
-        let Some(domain) = from.and_then(|jid| settings.domain(jid.domain())) else {
+        let from = sip_to_jid(&request.from().uri).ok();
+        let Some((from, domain)) = from.and_then(|jid| Some((jid.clone(), settings.domain(jid.domain())?)))
+        else {
             // A request that we sent ourselves and that was sent back (RFC 5393).
             let (status, reason) = if to_ours {
                 (482, "our own request came back")
@@ -77,6 +78,7 @@ impl Gateway {
                 &format!("{} may not speak for {}: {reason}", source.remote, domain.name),
             ));
         }
+        self.admit_user(&from, request)?;
         if to_ours {
             return Err(self.refuse(request, 404, "the recipient's domain is SIP, not XMPP"));
         }
@@ -233,8 +235,11 @@ impl Gateway {
     pub(crate) fn handle_response(&mut self, key: RequestKey, response: &Response, now: Now) {
         let Some(ours) = self.requests.remove(&key) else { return };
         let status = response.status();
+        if let Ours::Message { number, sent, .. } = &ours {
+            self.note_manners(*number, status, now.moment.since(*sent));
+        }
         match ours {
-            Ours::Message { number, receipt } if (200..300).contains(&status) => {
+            Ours::Message { number, receipt, .. } if (200..300).contains(&status) => {
                 // 202 is somebody's promise, not a user agent's word (RFC 3428 §7).
                 if status == 200
                     && let Some(receipt) = receipt
@@ -245,7 +250,7 @@ impl Gateway {
                 self.to_sip.handle_delivered(number, now);
             }
             Ours::Message { number, .. } => {
-                let error = response_to_xmpp(response).value;
+                let error = self.error_of(response);
                 self.fail_to_sip(number, &error, format!("{status} {}", response.reason()), now);
             }
             Ours::Report(number) if (200..300).contains(&status) => {
@@ -266,8 +271,9 @@ impl Gateway {
     /// Takes the news that a request of ours has no final response.
     pub(crate) fn handle_failure(&mut self, key: RequestKey, failure: &Failure, now: Now) {
         match self.requests.remove(&key) {
-            Some(Ours::Message { number, .. }) => {
+            Some(Ours::Message { number, sent, .. }) => {
                 let error = failure_to_xmpp(&answers::failure(failure));
+                self.note_silence(number, &error, now.moment.since(sent));
                 self.fail_to_sip(number, &error, failure.to_string(), now);
             }
             Some(Ours::Report(number)) => self.to_xmpp.handle_report_failed(number, now),
@@ -284,12 +290,12 @@ impl Gateway {
         self.to_sip.handle_failed(number, reply, now);
     }
 
-    fn refuse(&mut self, request: &Request, status: u16, reason: &str) -> Box<Response> {
+    pub(crate) fn refuse(&mut self, request: &Request, status: u16, reason: &str) -> Box<Response> {
         self.note_refusal(request, reason);
         Box::new(Response::to(request, status))
     }
 
-    fn note_refusal(&mut self, request: &Request, reason: &str) {
+    pub(crate) fn note_refusal(&mut self, request: &Request, reason: &str) {
         let from = Private(request.from().uri.to_string());
         self.notice(Notice::Refused { direction: Direction::ToXmpp, from, reason: reason.to_owned() });
     }

@@ -154,10 +154,14 @@ impl Gateway {
             Some(message) => Some(message.to_jid.clone()),
             None => stanza::to(stanza).ok().flatten(),
         };
-        let Some(domain) = to.and_then(|jid| settings.domain(jid.domain())) else {
+        let Some((to, domain)) = to.and_then(|jid| Some((jid.clone(), settings.domain(jid.domain())?)))
+        else {
             let error = failure_to_xmpp(&Failure::UnknownDomain);
             return self.fail_to_sip(number, &error, "its domain is no longer served here".to_owned(), now);
         };
+        if !settings.policy.allows(&to) {
+            return self.unknown.handle_refused(number, &domain.name, now);
+        }
         let Some(message) =
             self.translated.remove(&number).or_else(|| self.translate_again(number, stanza, domain))
         else {
@@ -165,7 +169,12 @@ impl Gateway {
             return self.fail_to_sip(number, &error, "it can no longer be translated".to_owned(), now);
         };
         let receipt = self.receipt(&message).map(Box::new);
-        self.send(Ours::Message { number, receipt }, message.into_request(), &domain.route, now);
+        self.send(
+            Ours::Message { number, receipt, sent: now.moment },
+            message.into_request(),
+            &domain.route,
+            now,
+        );
     }
 
     fn translate_again(

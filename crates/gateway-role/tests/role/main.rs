@@ -1,0 +1,7 @@
+//! The gateway between a real link and SIP datagrams, in virtual time.
+
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+mod crossing;
+mod policy;
+mod world;
