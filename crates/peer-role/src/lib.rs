@@ -5,12 +5,15 @@
 //! [`play`] reads conversations that are written down.
 
 mod actor;
+mod audit;
 pub mod play;
+pub mod raw;
 mod said;
 mod sip;
 mod xmpp;
 
 pub use actor::{SipActor, SipActorSettings};
+pub use audit::Auditor;
 pub use said::Said;
 pub use sip::{Answers, SipSettings, SipUserAgent};
 pub use xmpp::{Acks, NO_SUCH_USER, Proves, Stanzas, XmppServer, XmppSettings};

@@ -64,6 +64,8 @@ pub enum Act {
     SipSays(SipLine),
     /// The SIP server sends its last request once more, octet for octet, as after a lost answer.
     SipRepeats,
+    /// The SIP server closes its connections.
+    SipHangsUp,
     /// The SIP server answers the oldest request that has no final answer yet.
     SipAnswers(SipAnswer),
     /// The SIP server receives a request or a response that fits.

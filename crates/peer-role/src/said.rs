@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use bytes::Bytes;
 use xmpp_types::xml::Element;
+
+use crate::raw::RawMessage;
 
 /// One thing that a user saw, or that happened to the peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,8 +63,15 @@ pub enum Said {
     },
     /// A stanza came, and nobody but who performs a play decides what it means.
     Stanza(Box<Element>),
-    /// A SIP message came whole, octet for octet, for who performs a play.
-    Message(Bytes),
+    /// A SIP message came, for who performs a play.
+    Message {
+        /// Which of our own connections it came over, from 1; `None` for one that Gangway dialled, and for datagrams.
+        link: Option<u8>,
+        /// The message.
+        message: Box<RawMessage>,
+    },
+    /// The other side broke a rule that holds whatever is said.
+    Complaint(String),
     /// Something about connections, for people.
     Note(String),
 }
@@ -83,7 +91,8 @@ impl fmt::Display for Said {
             }
             Self::Receipt { id } => write!(out, "[{id}] received"),
             Self::Stanza(stanza) => stanza.fmt(out),
-            Self::Message(octets) => out.write_str(&String::from_utf8_lossy(octets)),
+            Self::Message { message, .. } => out.write_str(&String::from_utf8_lossy(&message.octets())),
+            Self::Complaint(words) => write!(out, "against the rules: {words}"),
             Self::Note(note) => out.write_str(note),
         }
     }

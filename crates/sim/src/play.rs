@@ -16,7 +16,6 @@ use net_types::{CertificateNames, Event, ListenerId, Trust};
 use peer_role::play::{Fault, Flaw, Heard, Play, SipLines, Stage, domains_in, perform};
 use peer_role::{Acks, Proves, Said, SipActor, SipActorSettings, Stanzas, XmppServer, XmppSettings};
 use sip_proto::endpoint::Transport;
-use sip_types::{Limits, parse_datagram};
 use translate::Profile;
 use translate::message::{Headline, MessageKind};
 use xmpp_types::jid::{DomainName, Jid};
@@ -139,11 +138,8 @@ impl Stage for SimStage {
             self.read += 1;
             match said {
                 Said::Stanza(stanza) => return Some((at, Heard::Stanza(stanza))),
-                Said::Message(octets) => {
-                    if let Ok(message) = parse_datagram(&octets, &Limits::default()) {
-                        return Some((at, Heard::Sip(Box::new(message))));
-                    }
-                }
+                Said::Message { link, message } => return Some((at, Heard::Sip(link, message))),
+                Said::Complaint(words) => return Some((at, Heard::Complaint(words))),
                 _ => {}
             }
         }

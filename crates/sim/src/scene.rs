@@ -133,7 +133,7 @@ fn enter(ledger: &mut Ledger, texts: &mut BTreeMap<String, String>, peer: Peer, 
                 ledger.add(text, Seen::Taken);
             }
         }
-        Said::Receipt { .. } | Said::Stanza(_) | Said::Message(_) => {}
+        Said::Receipt { .. } | Said::Stanza(_) | Said::Message { .. } | Said::Complaint(_) => {}
     }
 }
 

@@ -89,7 +89,7 @@ impl Conversation {
             Said::Refused { id, answer } => self.ended(side, &id, End::Refused(answer), at, screen),
             Said::Unanswered { id, reason } => self.ended(side, &id, End::Unanswered(reason), at, screen),
             // Only a server that performs a play says these.
-            Said::Receipt { .. } | Said::Stanza(_) | Said::Message(_) => {}
+            Said::Receipt { .. } | Said::Stanza(_) | Said::Message { .. } | Said::Complaint(_) => {}
             Said::Note(note) => aside(screen, side, &note),
         }
     }

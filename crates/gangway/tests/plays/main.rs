@@ -60,7 +60,12 @@ fn needs_another_stage(play: &Play) -> bool {
         Act::XmppHears(_, timing) | Act::SipHears(_, timing) => timing.after > LONG,
         Act::Fault(Fault::RestartProxy | Fault::CutLink | Fault::HoldLink | Fault::MendLink) => true,
         Act::Fault(Fault::RestartGateway | Fault::HoldAcks | Fault::ReleaseAcks) => false,
-        Act::XmppSays(_) | Act::SipSays(_) | Act::SipRepeats | Act::SipAnswers(_) | Act::Differ(_) => false,
+        Act::XmppSays(_)
+        | Act::SipSays(_)
+        | Act::SipRepeats
+        | Act::SipHangsUp
+        | Act::SipAnswers(_)
+        | Act::Differ(_) => false,
     })
 }
 

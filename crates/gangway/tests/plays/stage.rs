@@ -11,7 +11,6 @@ use net_types::{Identity, Trust};
 use peer_role::play::{Fault, Heard, Play, SipLines, Stage};
 use peer_role::{Acks, Proves, Said, SipActor, SipActorSettings, Stanzas, XmppServer, XmppSettings};
 use sip_proto::endpoint::Transport;
-use sip_types::{Limits, parse_datagram};
 use xmpp_types::jid::{DomainName, Jid};
 use xmpp_types::stanza;
 use xmpp_types::xml::Element;
@@ -126,11 +125,8 @@ impl Stage for RealStage {
             let at = at.saturating_duration_since(self.start);
             match said {
                 Said::Stanza(stanza) => return Some((at, Heard::Stanza(stanza))),
-                Said::Message(octets) => {
-                    if let Ok(message) = parse_datagram(&octets, &Limits::default()) {
-                        return Some((at, Heard::Sip(Box::new(message))));
-                    }
-                }
+                Said::Message { link, message } => return Some((at, Heard::Sip(link, message))),
+                Said::Complaint(words) => return Some((at, Heard::Complaint(words))),
                 other => {
                     let _ = writeln!(self.notes, "  after {at:?}: {other}");
                 }

@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::time::Duration;
 
-use sip_types::Message;
 use xmpp_types::xml::Element;
 
 use super::{Act, Bindings, Fault, Mismatch, Play, SipAnswer, SipLine, SipPattern, StanzaPattern, Timing};
+use crate::raw::RawMessage;
 
 /// Where a play is performed: Gangway with a server on each side, and a clock.
 pub trait Stage {
@@ -32,8 +32,10 @@ pub enum SipLines {
     Request(SipLine, Bindings),
     /// The last request once more.
     Again,
-    /// An answer to the oldest request that has no final one.
-    Answer(SipAnswer),
+    /// An answer to the oldest request that has no final one, with the names that it may use.
+    Answer(SipAnswer, Bindings),
+    /// It closes its connections, without a word.
+    HangUp,
 }
 
 /// What a server of a play has heard.
@@ -41,8 +43,10 @@ pub enum SipLines {
 pub enum Heard {
     /// The XMPP server: a stanza.
     Stanza(Box<Element>),
-    /// The SIP server: a message.
-    Sip(Box<Message>),
+    /// The SIP server: a message, and the number of its own connection that it came over, if it did.
+    Sip(Option<u8>, Box<RawMessage>),
+    /// Something that is against the rules whatever the play is about, in words.
+    Complaint(String),
 }
 
 /// Where a performance left the play.
@@ -71,14 +75,17 @@ pub fn perform(play: &Play, stage: &mut dyn Stage) -> Result<(), Flaw> {
         stage,
         stanzas: VecDeque::new(),
         messages: VecDeque::new(),
+        complaints: VecDeque::new(),
         bindings: Bindings::default(),
     };
     let mut line = 1;
     for step in &play.steps {
         line = step.line;
         performance.step(&step.act).map_err(|what| Flaw { line, what })?;
+        performance.complain().map_err(|what| Flaw { line, what })?;
     }
     performance.rest(SILENCE);
+    performance.complain().map_err(|what| Flaw { line, what })?;
     match performance.uncalled() {
         Some(heard) => Err(Flaw { line, what: format!("after the last step there came {heard}") }),
         None => Ok(()),
@@ -89,7 +96,9 @@ struct Performance<'a> {
     stage: &'a mut dyn Stage,
     /// What came and was not yet called for.
     stanzas: VecDeque<(Duration, Element)>,
-    messages: VecDeque<(Duration, Message)>,
+    messages: VecDeque<(Duration, Option<u8>, RawMessage)>,
+    /// What was against the rules.
+    complaints: VecDeque<String>,
     bindings: Bindings,
 }
 
@@ -100,7 +109,10 @@ impl Performance<'_> {
             Act::XmppHears(pattern, timing) => return self.hear_stanza(pattern, *timing),
             Act::SipSays(line) => self.stage.say_sip(SipLines::Request(line.clone(), self.bindings.clone())),
             Act::SipRepeats => self.stage.say_sip(SipLines::Again),
-            Act::SipAnswers(answer) => self.stage.say_sip(SipLines::Answer(answer.clone())),
+            Act::SipHangsUp => self.stage.say_sip(SipLines::HangUp),
+            Act::SipAnswers(answer) => {
+                self.stage.say_sip(SipLines::Answer(answer.clone(), self.bindings.clone()))
+            }
             Act::SipHears(pattern, timing) => return self.hear_message(pattern, *timing),
             Act::Wait(time) => self.rest(*time),
             Act::Differ(names) => {
@@ -129,11 +141,11 @@ impl Performance<'_> {
     fn hear_message(&mut self, pattern: &SipPattern, timing: Timing) -> Result<(), String> {
         let start = self.stage.elapsed();
         self.wait_until(start + timing.within, |performance| !performance.messages.is_empty());
-        let Some((at, message)) = self.messages.pop_front() else {
+        let Some((at, link, message)) = self.messages.pop_front() else {
             return Err(self.nothing("SIP", timing));
         };
         pattern
-            .matches(&message, &mut self.bindings)
+            .matches(&message, link, &mut self.bindings)
             .map_err(|mismatch| told(&mismatch, &show_message(&message)))?;
         in_time(at.saturating_sub(start), timing)
     }
@@ -146,7 +158,12 @@ impl Performance<'_> {
     /// Returns in words what came and no step called for.
     fn uncalled(&self) -> Option<String> {
         let stanza = self.stanzas.front().map(|(_, stanza)| show_stanza(stanza));
-        stanza.or_else(|| self.messages.front().map(|(_, message)| show_message(message)))
+        stanza.or_else(|| self.messages.front().map(|(_, _, message)| show_message(message)))
+    }
+
+    /// What breaks a rule fails the play wherever it stands.
+    fn complain(&mut self) -> Result<(), String> {
+        self.complaints.pop_front().map_or(Ok(()), |words| Err(format!("against the rules: {words}")))
     }
 
     fn rest(&mut self, time: Duration) {
@@ -159,7 +176,8 @@ impl Performance<'_> {
             while let Some((at, heard)) = self.stage.poll_heard() {
                 match heard {
                     Heard::Stanza(stanza) => self.stanzas.push_back((at, *stanza)),
-                    Heard::Sip(message) => self.messages.push_back((at, *message)),
+                    Heard::Sip(link, message) => self.messages.push_back((at, link, *message)),
+                    Heard::Complaint(words) => self.complaints.push_back(words),
                 }
             }
             let left = end.saturating_sub(self.stage.elapsed());
@@ -189,10 +207,8 @@ fn show_stanza(stanza: &Element) -> String {
     format!("the stanza {stanza}")
 }
 
-fn show_message(message: &Message) -> String {
-    let mut octets = Vec::new();
-    message.print(&mut octets);
-    format!("the message\n{}", String::from_utf8_lossy(&octets).replace('\r', ""))
+fn show_message(message: &RawMessage) -> String {
+    format!("the message\n{}", String::from_utf8_lossy(&message.octets()).replace('\r', ""))
 }
 
 /// How long nothing may come after the last step.

@@ -86,6 +86,7 @@ fn act(block: &Block<'_>) -> Result<Act, BadPlay> {
         }
         ("xmpp", ("<", stanza)) => xmpp_hears(block, stanza),
         ("sip", (">", "again")) => Ok(Act::SipRepeats),
+        ("sip", (">", "hangs up")) => Ok(Act::SipHangsUp),
         ("sip", (">", start)) => sip_says(block, start),
         ("sip", ("<", start)) => sip_hears(block, start),
         ("wait", _) => Ok(Act::Wait(duration(rest).ok_or_else(|| block.bad("wait 2 s"))?)),
@@ -119,24 +120,36 @@ fn xmpp_hears(block: &Block<'_>, stanza: &str) -> Result<Act, BadPlay> {
 
 fn sip_says(block: &Block<'_>, start: &str) -> Result<Act, BadPlay> {
     let mut headers = Vec::new();
-    let mut body = Vec::new();
+    let mut body = Body::default();
+    let (mut tag, mut of, mut over) = (None, None, 1);
     for (line, below) in &block.below {
         let bad = |what: &str| BadPlay { line: *line, what: what.to_owned() };
         let (name, value) = header(below).ok_or_else(|| bad("Name: value"))?;
-        if name == "body" {
-            body = octets(value).ok_or_else(|| bad("an unknown escape in a body"))?;
-        } else {
-            headers.push((name.to_owned(), value.to_owned()));
+        match name {
+            "body" => body.add(value).ok_or_else(|| bad("an unknown escape in a body"))?,
+            "tag" => tag = Some(value.to_owned()),
+            "of" => of = Some(value.to_owned()),
+            "over" => over = value.parse().map_err(|_| bad("over: the number of a connection"))?,
+            _ => headers.push((name.to_owned(), value.to_owned())),
         }
     }
+    let body = body.octets();
     let (first, second) = start.split_once(' ').unwrap_or((start, ""));
+    let second = second.trim().to_owned();
     if let Ok(status) = first.parse() {
-        return Ok(Act::SipAnswers(SipAnswer { status, reason: second.trim().to_owned(), headers }));
+        return Ok(Act::SipAnswers(SipAnswer {
+            status,
+            reason: second,
+            headers,
+            body: body.into(),
+            tag,
+            of,
+        }));
     }
     if !is_method(first) || second.is_empty() {
-        return Err(block.bad("sip > METHOD uri, or sip > STATUS reason, or sip > again"));
+        return Err(block.bad("sip > METHOD uri, sip > STATUS reason, sip > again, or sip > hangs up"));
     }
-    Ok(Act::SipSays(SipLine { method: first.to_owned(), uri: second.trim().to_owned(), headers, body }))
+    Ok(Act::SipSays(SipLine { method: first.to_owned(), uri: second, headers, body: body.into(), over }))
 }
 
 fn sip_hears(block: &Block<'_>, start: &str) -> Result<Act, BadPlay> {
@@ -151,8 +164,9 @@ fn sip_hears(block: &Block<'_>, start: &str) -> Result<Act, BadPlay> {
         }
         Err(_) => return Err(block.bad("sip < METHOD uri, or sip < STATUS reason")),
     };
-    let mut pattern = SipPattern { start, headers: Vec::new(), absent: Vec::new(), body: None };
+    let mut pattern = SipPattern { start, headers: Vec::new(), absent: Vec::new(), body: None, over: None };
     let mut timing = Timing::default();
+    let mut body = Body::default();
     for (line, below) in &block.below {
         if time(below, &mut timing) {
             continue;
@@ -163,15 +177,42 @@ fn sip_hears(block: &Block<'_>, start: &str) -> Result<Act, BadPlay> {
         }
         let bad = |what: &str| BadPlay { line: *line, what: what.to_owned() };
         let (name, value) = header(below).ok_or_else(|| bad("Name: value"))?;
-        if name == "body" {
-            let octets = octets(value).ok_or_else(|| bad("an unknown escape in a body"))?;
-            let text = String::from_utf8(octets).map_err(|_| bad("a body that is expected is UTF-8"))?;
-            pattern.body = Some(Pattern::parse(&text));
-        } else {
-            pattern.headers.push((name.to_owned(), Pattern::parse(value)));
+        match name {
+            "body" => body.add(value).ok_or_else(|| bad("an unknown escape in a body"))?,
+            "over" => {
+                pattern.over = Some(value.parse().map_err(|_| bad("over: the number of a connection"))?)
+            }
+            _ => pattern.headers.push((name.to_owned(), Pattern::parse(value))),
         }
     }
+    if body.0.is_some() {
+        let text =
+            String::from_utf8(body.octets()).map_err(|_| block.bad("a body that is expected is UTF-8"))?;
+        pattern.body = Some(Pattern::parse(&text));
+    }
     Ok(Act::SipHears(pattern, timing))
+}
+
+/// A body, with its lines joined by line ends.
+#[derive(Default)]
+struct Body(Option<Vec<u8>>);
+
+impl Body {
+    fn add(&mut self, line: &str) -> Option<()> {
+        let line = octets(line)?;
+        match &mut self.0 {
+            Some(body) => {
+                body.extend_from_slice(b"\r\n");
+                body.extend(line);
+            }
+            None => self.0 = Some(line),
+        }
+        Some(())
+    }
+
+    fn octets(self) -> Vec<u8> {
+        self.0.unwrap_or_default()
+    }
 }
 
 impl Block<'_> {
@@ -328,11 +369,26 @@ restart gateway
         let play = Play::parse(ANN_WRITES).unwrap();
         let Act::SipSays(line) = &play.steps[4].act else { panic!("step 5 is a request") };
 
-        let octets = line.octets("SIP/2.0/UDP s.example;branch=z9hG4bK1", &Bindings::default());
+        let octets = line.request("SIP/2.0/UDP s.example;branch=z9hG4bK1", &Bindings::default()).octets();
 
         let head = "MESSAGE sip:ann@x.example SIP/2.0\r\nVia: SIP/2.0/UDP s.example;branch=z9hG4bK1\r\n\
             Max-Forwards: 70\r\nFrom: <sip:bob@s.example>;tag=1\r\nContent-Length: 6\r\n\r\ncaf";
         assert_eq!(octets, [head.as_bytes(), b"\xE9\r\n"].concat());
+    }
+
+    #[test]
+    fn an_answer_can_have_a_body_of_several_lines_and_the_tag_of_a_fork() {
+        let text = "title: a\nsip > 200 OK\n  of: INVITE\n  tag: fork\n  body: v=0\n  body: s=-\\r\\n\n\
+            sip > MESSAGE sip:a\n  over: 3\nsip < 200\n  over: 3\nsip > hangs up\n";
+
+        let play = Play::parse(text).unwrap();
+
+        let Act::SipAnswers(answer) = &play.steps[0].act else { panic!("step 1 is an answer") };
+        assert_eq!((answer.tag.as_deref(), answer.of.as_deref()), (Some("fork"), Some("INVITE")));
+        assert_eq!(answer.body, "v=0\r\ns=-\r\n");
+        assert!(matches!(&play.steps[1].act, Act::SipSays(SipLine { over: 3, .. })));
+        assert!(matches!(&play.steps[2].act, Act::SipHears(SipPattern { over: Some(3), .. }, _)));
+        assert_eq!(play.steps[3].act, Act::SipHangsUp);
     }
 
     #[test]

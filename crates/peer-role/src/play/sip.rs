@@ -1,10 +1,12 @@
 //! What the SIP server of a play says and hears.
 
-use sip_types::{HeaderName, Headers, Message, Method, Request, Response};
+use bytes::Bytes;
+use sip_types::Method;
 
 use super::pattern::{Bindings, Mismatch, Pattern};
+use crate::raw::RawMessage;
 
-/// A request to send, as text; the runner adds `Via`, and `Max-Forwards` where it is not written.
+/// A request to send, as text; the runner adds `Via` and `Max-Forwards` where they are not written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SipLine {
     /// The method.
@@ -14,7 +16,9 @@ pub struct SipLine {
     /// Header names and values.
     pub headers: Vec<(String, String)>,
     /// The body.
-    pub body: Vec<u8>,
+    pub body: Bytes,
+    /// The number of the connection that it goes over, from 1.
+    pub over: u8,
 }
 
 /// A response to send.
@@ -26,6 +30,12 @@ pub struct SipAnswer {
     pub reason: String,
     /// Header names and values beside those that every response has.
     pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Bytes,
+    /// The tag of its To, if the play chooses it.
+    pub tag: Option<String>,
+    /// The method of the request that it is for; `None` for the oldest of any.
+    pub of: Option<String>,
 }
 
 /// The first line of what is expected.
@@ -55,33 +65,37 @@ pub struct SipPattern {
     pub(super) headers: Vec<(String, Pattern)>,
     pub(super) absent: Vec<String>,
     pub(super) body: Option<Pattern>,
+    pub(super) over: Option<u8>,
 }
 
 impl SipLine {
-    /// Returns the request on the wire, with its names filled in. `via` is the whole value of its Via.
+    /// Returns the request with its names filled in. `via` is the whole value of its Via, unless one is written.
     #[must_use]
-    pub fn octets(&self, via: &str, bindings: &Bindings) -> Vec<u8> {
-        let mut text = format!("{} {} SIP/2.0\r\nVia: {via}\r\n", self.method, bindings.fill(&self.uri));
-        let has = |name: &str| self.headers.iter().any(|(found, _)| found.eq_ignore_ascii_case(name));
-        if !has("Max-Forwards") {
-            text.push_str("Max-Forwards: 70\r\n");
+    pub fn request(&self, via: &str, bindings: &Bindings) -> RawMessage {
+        let mut headers = Vec::new();
+        for (name, value) in [("Via", via), ("Max-Forwards", "70")] {
+            if !self.headers.iter().any(|(written, _)| written.eq_ignore_ascii_case(name)) {
+                headers.push((name.to_owned(), value.to_owned()));
+            }
         }
-        for (name, value) in &self.headers {
-            text.push_str(&format!("{name}: {}\r\n", bindings.fill(value)));
-        }
-        text.push_str(&format!("Content-Length: {}\r\n\r\n", self.body.len()));
-        let mut octets = text.into_bytes();
-        octets.extend_from_slice(&self.body);
-        octets
+        headers.extend(self.headers.iter().map(|(name, value)| (name.clone(), bindings.fill(value))));
+        let start = format!("{} {} SIP/2.0", self.method, bindings.fill(&self.uri));
+        RawMessage { start, headers, body: self.body.clone() }
     }
 }
 
 impl SipPattern {
-    /// Compares a message. Headers that the pattern does not name may be there.
+    /// Compares a message and the number of the connection that it came over. Headers that the pattern does not
+    /// name may be there.
     ///
     /// # Errors
     /// Says what is missing, different or too much.
-    pub fn matches(&self, found: &Message, bindings: &mut Bindings) -> Result<(), Mismatch> {
+    pub fn matches(
+        &self,
+        found: &RawMessage,
+        link: Option<u8>,
+        bindings: &mut Bindings,
+    ) -> Result<(), Mismatch> {
         let mut attempt = bindings.clone();
         self.start_matches(found, &mut attempt)?;
         for (name, pattern) in &self.headers {
@@ -94,30 +108,34 @@ impl SipPattern {
             }
         }
         if let Some(body) = &self.body {
-            body.matches("body", &String::from_utf8_lossy(body_of(found)), &mut attempt)?;
+            body.matches("body", &String::from_utf8_lossy(&found.body), &mut attempt)?;
+        }
+        if self.over.is_some() && self.over != link {
+            let shown = |link: Option<u8>| link.map_or("another".to_owned(), |link| link.to_string());
+            let (expected, found) = (shown(self.over), shown(link));
+            return Err(Mismatch { at: "over".to_owned(), expected, found });
         }
         *bindings = attempt;
         Ok(())
     }
 
-    fn start_matches(&self, found: &Message, bindings: &mut Bindings) -> Result<(), Mismatch> {
-        match (&self.start, found) {
-            (SipStart::Request { method, uri }, Message::Request(request)) => {
-                exactly("method", method, request.method().as_str())?;
-                uri.matches("Request-URI", request.uri().as_str(), bindings)
+    fn start_matches(&self, found: &RawMessage, bindings: &mut Bindings) -> Result<(), Mismatch> {
+        match (&self.start, found.uri(), found.status()) {
+            (SipStart::Request { method, uri }, Some(found_uri), _) => {
+                exactly("method", method, found.method().unwrap_or_default())?;
+                uri.matches("Request-URI", found_uri, bindings)
             }
-            (SipStart::Response { status, reason }, Message::Response(response)) => {
-                let whole = format!("{} {}", response.status(), response.reason());
-                if *status != response.status() {
+            (SipStart::Response { status, reason }, _, Some(found_status)) => {
+                if *status != found_status {
                     return Err(Mismatch {
                         at: "status".to_owned(),
                         expected: status.to_string(),
-                        found: whole,
+                        found: start_of(found),
                     });
                 }
-                reason.as_ref().map_or(Ok(()), |reason| reason.matches("reason", response.reason(), bindings))
+                reason.as_ref().map_or(Ok(()), |reason| reason.matches("reason", found.reason(), bindings))
             }
-            (start, found) => Err(Mismatch {
+            (start, ..) => Err(Mismatch {
                 at: "start".to_owned(),
                 expected: match start {
                     SipStart::Request { method, .. } => method.clone(),
@@ -131,11 +149,8 @@ impl SipPattern {
 
 /// Returns the first line of a message, as far as it tells people something.
 #[must_use]
-fn start_of(message: &Message) -> String {
-    match message {
-        Message::Request(request) => format!("{} {}", request.method(), request.uri()),
-        Message::Response(response) => format!("{} {}", response.status(), response.reason()),
-    }
+fn start_of(message: &RawMessage) -> String {
+    message.start.trim_end_matches(" SIP/2.0").trim_start_matches("SIP/2.0 ").to_owned()
 }
 
 fn exactly(at: &str, expected: &str, found: &str) -> Result<(), Mismatch> {
@@ -145,20 +160,10 @@ fn exactly(at: &str, expected: &str, found: &str) -> Result<(), Mismatch> {
     Err(Mismatch { at: at.to_owned(), expected: expected.to_owned(), found: found.to_owned() })
 }
 
-fn header(message: &Message, name: &str) -> Option<String> {
-    let headers: &Headers = message.headers();
-    let value = match HeaderName::parse(name) {
-        HeaderName::Other => headers.get_other(name),
-        known => headers.get(known),
-    };
-    value.map(|value| String::from_utf8_lossy(value).into_owned())
-}
-
-fn body_of(message: &Message) -> &[u8] {
-    match message {
-        Message::Request(request) => Request::body(request),
-        Message::Response(response) => Response::body(response),
-    }
+/// Returns all lines of a header as one (RFC 3261 §7.3.1).
+fn header(message: &RawMessage, name: &str) -> Option<String> {
+    message.header(name)?;
+    Some(message.lines(name).collect::<Vec<_>>().join(", "))
 }
 
 /// Tells whether a word is a method, so that a line which begins with it is a request.
