@@ -25,6 +25,7 @@ impl ReportTo {
                 date_time: date_time.to_owned(),
                 negative: true,
                 positive: false,
+                display: false,
             }),
             _ => None,
         };
@@ -58,6 +59,7 @@ mod tests {
             date_time: "2026-01-01T00:00:00Z".to_owned(),
             negative: true,
             positive: false,
+            display: false,
         };
         for notification in [None, Some(notification)] {
             let kept = ReportTo { sender: sender.clone(), notification };

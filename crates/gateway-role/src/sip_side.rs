@@ -89,7 +89,10 @@ impl Gateway {
             Ok(crossed) => {
                 let message = match crossed.value {
                     Crossing::Message(message) => message,
-                    Crossing::Empty => return Err(Box::new(Response::to(request, 200))),
+                    // What programs tell each other is not kept: it is heard, and true for a moment only.
+                    Crossing::Empty | Crossing::Signal(_) => {
+                        return Err(Box::new(Response::to(request, 200)));
+                    }
                 };
                 for loss in crossed.losses.iter() {
                     let trace = to_xmpp_trace(&message, request);

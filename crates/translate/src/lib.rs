@@ -14,6 +14,7 @@ mod iq;
 mod loss;
 pub mod message;
 mod payload;
+pub mod session;
 mod text;
 
 pub use address::{Profile, Unmappable, jid_to_sip, sip_to_jid};
@@ -22,6 +23,6 @@ pub use iq::iq_answer;
 pub use loss::{Loss, Losses, Translated};
 pub use message::{
     FailureReport, Headline, MessageKind, MessageToSip, MessageToXmpp, NotAMessage, NotificationRequest,
-    ToSip, ToSipOptions, ToXmpp, ToXmppOptions, failure_report_to_sip, message_size, message_to_sip,
-    message_to_xmpp,
+    SignalToXmpp, ToSip, ToSipOptions, ToXmpp, ToXmppOptions, failure_report_to_sip, message_size,
+    message_to_sip, message_to_xmpp,
 };

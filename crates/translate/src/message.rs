@@ -1,9 +1,9 @@
 //! Instant messages in page mode (RFC 7572): one stanza, one MESSAGE request (RFC 3428).
 
-mod content;
+pub(crate) mod content;
 mod report;
 mod to_sip;
-mod to_xmpp;
+pub(crate) mod to_xmpp;
 
 use bytes::Bytes;
 use clock_types::Date;
@@ -14,6 +14,7 @@ use xmpp_types::stanza_error::StanzaError;
 use xmpp_types::xml::Element;
 
 use crate::address::Profile;
+use crate::session::Heard;
 
 pub use content::ACCEPT;
 pub use report::{FailureReport, failure_report_to_sip};
@@ -99,6 +100,8 @@ pub struct MessageToSip {
     pub to_jid: Jid,
     /// The id of the stanza, for the error or the receipt that answers it.
     pub id: Option<String>,
+    /// Whether the sender asked to be told when it is seen (XEP-0333); only a peer that speaks IMDN can tell.
+    pub display_requested: bool,
     /// Whether the sender asked for a receipt (XEP-0184); it may be sent only when a user agent's 200 came.
     pub receipt_requested: bool,
     /// Request-URI.
@@ -189,6 +192,9 @@ pub enum MessageKind {
 pub enum ToXmpp {
     /// A message stanza.
     Message(Box<MessageToXmpp>),
+    /// Typing, or what became of an earlier message (RFC 3994 §4, RFC 5438): no text, and nothing to be kept. The
+    /// request is answered 200.
+    Signal(Box<SignalToXmpp>),
     /// Nothing: the text is empty. The request is answered 200, because nothing of it failed to arrive.
     Empty,
 }
@@ -206,6 +212,20 @@ pub struct MessageToXmpp {
     pub stanza: Element,
     /// What the sender wants to be told (RFC 5438).
     pub notification: Option<NotificationRequest>,
+    /// When it was written, by the sender's word (RFC 3261 §20.17, RFC 3862 §4.3). Many send this with every
+    /// message, so it is a delay only if that was long ago.
+    pub written: Option<Date>,
+}
+
+/// What a program tells another in a MESSAGE.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignalToXmpp {
+    /// The sender.
+    pub from: Jid,
+    /// The recipient.
+    pub to: Jid,
+    /// What is told; never a text.
+    pub heard: Heard,
 }
 
 /// What a message/cpim envelope asks to be told about its message (RFC 5438 §7.1.1).
@@ -219,4 +239,6 @@ pub struct NotificationRequest {
     pub negative: bool,
     /// Whether a success is to be told.
     pub positive: bool,
+    /// Whether it is to be told that the message was seen.
+    pub display: bool,
 }

@@ -22,6 +22,7 @@ pub(crate) struct Payload<'a> {
     pub(crate) delayed: Option<Date>,
     pub(crate) corrects: bool,
     pub(crate) receipt_requested: bool,
+    pub(crate) display_requested: bool,
     invitation: Option<String>,
     link: Option<Cow<'a, str>>,
     encrypted: bool,
@@ -109,8 +110,12 @@ impl<'a> Payload<'a> {
             ("x", ns::MUC_USER) => self.read_mediated_invitation(child, stanza, losses),
             ("x", ns::CONFERENCE) => self.read_direct_invitation(child, stanza),
             ("private", ns::CARBONS) | (_, ns::HINTS) => losses.add(Loss::Hints),
-            ("sent" | "received", ns::CARBONS) | ("forwarded", ns::FORWARD) => self.copy = true,
+            _ if is_copy(child) => self.copy = true,
             (_, ns::CHAT_STATES) => losses.add(Loss::ChatState),
+            ("markable", ns::MARKERS) => {
+                self.display_requested = true;
+                losses.add(Loss::Marker);
+            }
             (_, ns::MARKERS) => losses.add(Loss::Marker),
             (_, ns::STANZA_IDS) => losses.add(Loss::StanzaIds),
             (_, ns::REACTIONS | ns::FALLBACK | REPLY) => losses.add(Loss::Reference),
@@ -171,11 +176,20 @@ impl<'a> Payload<'a> {
             self.encrypted |= child.elements().any(|inner| inner.name() == "payload");
         } else if namespace == OPENPGP || namespace == LEGACY_PGP {
             self.encrypted = true;
-        } else if child.name() == "result" && namespace.starts_with("urn:xmpp:mam:") {
-            self.copy = true;
         } else {
             losses.add(Loss::Extension);
         }
+    }
+}
+
+/// Tells whether a child of a message makes that a copy of another, or a result from an archive (XEP-0280, XEP-0297,
+/// XEP-0313): what is in it was never said to this user.
+pub(crate) fn is_copy(child: &Element) -> bool {
+    match child.name() {
+        "sent" | "received" => child.namespace() == ns::CARBONS,
+        "forwarded" => child.namespace() == ns::FORWARD,
+        "result" => child.namespace().starts_with("urn:xmpp:mam:"),
+        _ => false,
     }
 }
 

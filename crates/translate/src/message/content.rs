@@ -1,82 +1,130 @@
-//! The text in the body of a MESSAGE (RFC 7572 §7).
+//! What the body of a MESSAGE says: a text (RFC 7572 §7), typing, or what became of an earlier text.
 
 use std::borrow::Cow;
 
 use bytes::Bytes;
+use clock_types::Date;
 use sip_types::header::ContentType;
 use sip_types::mime::{Cpim, MimeLimits, Part, UnknownCharset, decode_text, leaves};
 use sip_types::{HeaderName, HeaderText, Request};
+use xmpp_types::jid::Jid;
 
 use super::NotificationRequest;
 use crate::address::sender_to_jid;
+use crate::date::parse_date_time;
 use crate::error::Refusal;
 use crate::html::text_of;
 use crate::loss::{Loss, Losses};
+use crate::session::{Signal, read_document};
 use crate::text::clean_for_xml;
 
 /// The media types that can cross, as an Accept header has them.
 pub const ACCEPT: &str = "text/plain, text/html, message/cpim, multipart/alternative, multipart/mixed";
 
 /// What a body says.
-pub(super) struct Content<'a> {
-    /// The text, fit for XML.
-    pub(super) text: Cow<'a, str>,
-    /// The subject of a message/cpim envelope.
-    pub(super) subject: Option<String>,
-    /// What a message/cpim envelope asks to be told.
-    pub(super) notification: Option<NotificationRequest>,
+pub(crate) enum Content<'a> {
+    /// A text for people.
+    Text(Said<'a>),
+    /// Something that their programs tell each other.
+    Signal(Signal),
 }
 
-/// Reads the body of `request`.
-pub(super) fn content_of<'a>(request: &'a Request, losses: &mut Losses) -> Result<Content<'a>, Box<Refusal>> {
+/// A text, and what its envelope says beside it.
+pub(crate) struct Said<'a> {
+    /// The text, fit for XML.
+    pub(crate) text: Cow<'a, str>,
+    /// The subject of a message/cpim envelope.
+    pub(crate) subject: Option<String>,
+    /// What a message/cpim envelope asks to be told.
+    pub(crate) notification: Option<NotificationRequest>,
+    /// When the text was written, by the envelope's word.
+    pub(crate) written: Option<Date>,
+}
+
+/// Reads the body of `request`, which `sender` answers for.
+pub(crate) fn content_of<'a>(
+    request: &'a Request,
+    sender: Option<&Jid>,
+    losses: &mut Losses,
+) -> Result<Content<'a>, Box<Refusal>> {
     let headers = request.headers();
     if headers.has(HeaderName::ContentEncoding) && !is_identity(request) {
         return Err(unsupported());
     }
-    let mut reading = Reading { request, losses, subject: None, notification: None };
     let kind = headers.content_type().map_err(|_| bad("Bad Content-Type"))?;
-    let text = match kind {
+    content_of_entity(request.body(), kind.as_ref(), sender, losses)
+}
+
+/// Reads a body of this type, which `sender` answers for.
+pub(crate) fn content_of_entity<'a>(
+    body: &'a Bytes,
+    kind: Option<&ContentType>,
+    sender: Option<&Jid>,
+    losses: &mut Losses,
+) -> Result<Content<'a>, Box<Refusal>> {
+    let mut reading = Reading { sender, losses, subject: None, notification: None, written: None };
+    let found = match kind {
         // A body without a type is what clients of few headers send for text.
-        None => reading.plain(None, request.body())?,
-        Some(kind) => reading.body(&kind, request.body(), 0)?,
+        None => Found::Text(reading.plain(None, body)?),
+        Some(kind) => reading.body(kind, body, 0)?,
     };
-    let (subject, notification) = (reading.subject, reading.notification);
-    let (text, removed) = clean_for_xml(text);
-    losses.add_if(removed, Loss::Characters);
-    Ok(Content { text, subject, notification })
+    let Reading { subject, notification, written, .. } = reading;
+    Ok(match found {
+        Found::Text(text) => {
+            let (text, removed) = clean_for_xml(text);
+            losses.add_if(removed, Loss::Characters);
+            Content::Text(Said { text, subject, notification, written })
+        }
+        Found::Signal(signal) => Content::Signal(signal),
+    })
+}
+
+enum Found<'a> {
+    Text(Cow<'a, str>),
+    Signal(Signal),
+}
+
+impl Found<'_> {
+    fn into_owned<'b>(self) -> Found<'b> {
+        match self {
+            Self::Text(text) => Found::Text(Cow::Owned(text.into_owned())),
+            Self::Signal(signal) => Found::Signal(signal),
+        }
+    }
 }
 
 struct Reading<'a> {
-    request: &'a Request,
+    sender: Option<&'a Jid>,
     losses: &'a mut Losses,
     subject: Option<String>,
     notification: Option<NotificationRequest>,
+    written: Option<Date>,
 }
 
 impl Reading<'_> {
-    /// Reads a body of this kind, which stands `depth` bodies inside the request's own.
+    /// Reads a body of this kind, which stands `depth` bodies inside the whole.
     fn body<'b>(
         &mut self,
         kind: &ContentType,
         body: &'b Bytes,
         depth: usize,
-    ) -> Result<Cow<'b, str>, Box<Refusal>> {
+    ) -> Result<Found<'b>, Box<Refusal>> {
         if kind.is("text/plain") {
             self.note_parameters(kind);
-            return self.plain(kind.charset().as_deref(), body);
+            return self.plain(kind.charset().as_deref(), body).map(Found::Text);
         }
         if kind.is("text/html") {
             self.losses.add(Loss::Formatting);
             let html = self.plain(kind.charset().as_deref(), body)?;
-            return Ok(Cow::Owned(text_of(&html)));
+            return Ok(Found::Text(Cow::Owned(text_of(&html))));
         }
         if depth < DEPTH_MAX && kind.is("message/cpim") {
-            return self.envelope(body, depth).map(Cow::Owned);
+            return self.envelope(body, depth).map(Found::into_owned);
         }
         if depth < DEPTH_MAX && kind.is_multipart() {
-            return self.multipart(kind, body, depth).map(Cow::Owned);
+            return self.multipart(kind, body, depth).map(Found::into_owned);
         }
-        Err(unsupported())
+        read_document(kind, body).map(Found::Signal).ok_or_else(unsupported)
     }
 
     fn plain<'b>(&mut self, charset: Option<&str>, body: &'b [u8]) -> Result<Cow<'b, str>, Box<Refusal>> {
@@ -89,7 +137,12 @@ impl Reading<'_> {
     }
 
     /// Reads the first part that is plain text, else the first that can become text (RFC 2046 §5.1.4).
-    fn multipart(&mut self, kind: &ContentType, body: &Bytes, depth: usize) -> Result<String, Box<Refusal>> {
+    fn multipart(
+        &mut self,
+        kind: &ContentType,
+        body: &Bytes,
+        depth: usize,
+    ) -> Result<Found<'static>, Box<Refusal>> {
         let limits = MimeLimits { depth: DEPTH_MAX - depth, ..MimeLimits::default() };
         let parts = leaves(kind, body, &limits).map_err(|_| bad("Bad Multipart"))?;
         let rank = |part: &Part| {
@@ -102,24 +155,25 @@ impl Reading<'_> {
         self.part(best, depth)
     }
 
-    fn part(&mut self, part: &Part, depth: usize) -> Result<String, Box<Refusal>> {
+    fn part(&mut self, part: &Part, depth: usize) -> Result<Found<'static>, Box<Refusal>> {
         let kind = part.content_type().map_err(|_| bad("Bad Content-Type"))?;
         let body = part.decoded().ok_or_else(unsupported)?;
-        self.body(&kind, &body, depth + 1).map(Cow::into_owned)
+        self.body(&kind, &body, depth + 1).map(Found::into_owned)
     }
 
-    /// Reads the text in an envelope whose From names the sender of the request: whoever sends it answers for it
-    /// with their own address, not with one that they wrote inside.
-    fn envelope(&mut self, body: &Bytes, depth: usize) -> Result<String, Box<Refusal>> {
+    /// Reads what is in an envelope whose From names the sender: whoever sends it answers for it with their own
+    /// address, not with one that they wrote inside.
+    fn envelope(&mut self, body: &Bytes, depth: usize) -> Result<Found<'static>, Box<Refusal>> {
         let envelope = Cpim::parse(body).map_err(|_| bad("Bad CPIM"))?;
         let inside = envelope.from().and_then(|uri| sender_to_jid(&uri).ok());
-        let outside = sender_to_jid(&self.request.from().uri).ok();
-        let same = matches!((inside, outside), (Some(one), Some(other)) if one.to_bare() == other.to_bare());
+        let same =
+            matches!((inside, self.sender), (Some(one), Some(other)) if one.to_bare() == other.to_bare());
         if !same {
             return Err(Box::new(Refusal::because(403, "CPIM From Differs From From")));
         }
         self.losses.add_if(says_more(&envelope), Loss::CpimHeaders);
         self.subject = envelope.subject();
+        self.written = envelope.header("DateTime").and_then(|date| parse_date_time(date.trim()));
         if let Some(message_id) = envelope.header_of(IMDN, "Message-ID") {
             let wishes = envelope.header_of(IMDN, "Disposition-Notification").unwrap_or_default();
             let wants = |wish: &str| wishes.split(',').any(|found| found.trim().eq_ignore_ascii_case(wish));
@@ -128,8 +182,9 @@ impl Reading<'_> {
                 date_time: envelope.header("DateTime").unwrap_or_default().into_owned(),
                 negative: wants("negative-delivery"),
                 positive: wants("positive-delivery"),
+                display: wants("display"),
             });
-            self.losses.add_if(wants("display") || wants("processing"), Loss::Marker);
+            self.losses.add_if(wants("processing"), Loss::Marker);
         }
         self.part(&envelope.content, depth)
     }
@@ -157,7 +212,7 @@ fn is_identity(request: &Request) -> bool {
         .is_some_and(|coding| coding.eq_ignore_ascii_case("identity"))
 }
 
-fn unsupported() -> Box<Refusal> {
+pub(crate) fn unsupported() -> Box<Refusal> {
     Box::new(Refusal { accept: Some(HeaderText::from_static(ACCEPT)), ..Refusal::new(415) })
 }
 
@@ -172,4 +227,4 @@ const DEPTH_MAX: usize = 3;
 const READABLE: [&str; 3] = ["text/plain", "message/cpim", "text/html"];
 
 /// The namespace of what an envelope asks to be told (RFC 5438 §6.1).
-const IMDN: &str = "urn:ietf:params:imdn";
+pub(crate) const IMDN: &str = "urn:ietf:params:imdn";

@@ -1,17 +1,17 @@
 //! Telling a SIP user what became of a message that was accepted with 202 and could not be delivered.
 
 use bytes::Bytes;
-use sip_types::header::{CallId, ContentType, NameAddr};
+use sip_types::header::{CallId, NameAddr};
 use sip_types::{HeaderText, Uri};
 use xmpp_types::jid::Jid;
 use xmpp_types::stanza_error::StanzaError;
-use xmpp_types::xml::Element;
 
 use super::to_sip::{plain_text, token};
 use super::{MessageToSip, NotificationRequest};
 use crate::address::{Profile, Unmappable, jid_to_sip, sender_to_jid};
 use crate::error::{condition_to_status, language_header};
 use crate::hash::Fields;
+use crate::session::{Disposed, disposition_to_sip};
 
 /// What there is to tell.
 #[derive(Clone, Copy, Debug)]
@@ -47,11 +47,15 @@ pub fn failure_report_to_sip(
     let (hash, tag) = Fields::of("failure report").with(report.id.as_bytes()).finish();
     let wanted = report.notification.filter(|asked| asked.negative);
     let (content_type, body) = match wanted {
-        Some(asked) => (cpim(), notification(asked, from.as_str(), request_uri.as_str())),
-        None => (plain_text(), words(report)),
+        Some(asked) => {
+            let told = disposition_to_sip(asked, Disposed::Failed, from.as_str(), request_uri.as_str());
+            (told.content_type, told.body)
+        }
+        None => (plain_text(), Bytes::from(words(report))),
     };
     Ok(MessageToSip {
         id: None,
+        display_requested: false,
         receipt_requested: false,
         to: NameAddr::new(request_uri.address()),
         request_uri,
@@ -63,7 +67,7 @@ pub fn failure_report_to_sip(
         content_type,
         // RFC 5438 §8.2 puts the disposition inside the envelope; outside there is none.
         content_disposition: None::<HeaderText>,
-        body: Bytes::from(body),
+        body,
         from_jid,
         to_jid,
     })
@@ -84,30 +88,5 @@ fn words(report: &FailureReport<'_>) -> String {
     )
 }
 
-/// RFC 5438 §7.2.1: an envelope around a document that says `failed`.
-fn notification(asked: &NotificationRequest, recipient: &str, sender: &str) -> String {
-    let leaf = |name: &'static str, text: &str| Element::new(IMDN, name).with_text(text);
-    let failed = Element::new(IMDN, "status").with_child(Element::new(IMDN, "failed"));
-    let document = Element::new(IMDN, "imdn")
-        .with_child(leaf("message-id", &asked.message_id))
-        .with_child(leaf("datetime", &asked.date_time))
-        .with_child(leaf("recipient-uri", recipient))
-        .with_child(Element::new(IMDN, "delivery-notification").with_child(failed));
-    let document = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\r\n{document}\r\n");
-    let (message_id, _) = Fields::of("notification").with(asked.message_id.as_bytes()).finish();
-    format!(
-        "From: <{recipient}>\r\nTo: <{sender}>\r\nNS: imdn <urn:ietf:params:imdn>\r\n\
-         imdn.Message-ID: {message_id}\r\n\r\n\
-         Content-type: message/imdn+xml\r\nContent-Disposition: notification\r\nContent-length: {}\r\n\r\n{document}",
-        document.len(),
-    )
-}
-
-fn cpim() -> ContentType {
-    ContentType::parse("message/cpim").expect("it is a media type")
-}
-
-/// The namespace of the document (RFC 5438 §11).
-const IMDN: &str = "urn:ietf:params:xml:ns:imdn";
 /// How much of the message is quoted.
 const QUOTE_MAX: usize = 120;

@@ -91,6 +91,7 @@ fn translate(
         content_disposition: None,
         body: Bytes::from(text.into_owned()),
         id: id.map(str::to_owned),
+        display_requested: payload.display_requested,
         receipt_requested: payload.receipt_requested,
         from_jid,
         to_jid,

@@ -2,17 +2,19 @@
 
 use std::borrow::Cow;
 
+use clock_types::Date;
 use sip_types::{HeaderName, Request, Uri};
 use xmpp_types::jid::Jid;
 use xmpp_types::ns;
 use xmpp_types::xml::Element;
 
-use super::content::{Content, content_of};
-use super::{MessageKind, MessageToXmpp, ToXmpp, ToXmppOptions};
+use super::content::{Content, Said, content_of};
+use super::{MessageKind, MessageToXmpp, SignalToXmpp, ToXmpp, ToXmppOptions};
 use crate::address::{Unmappable, says_more, sender_to_jid, sip_to_jid};
 use crate::error::{Refusal, language_header};
 use crate::hash::Fields;
 use crate::loss::{Loss, Losses, Translated};
+use crate::session::heard_signal;
 use crate::text::clean_for_xml;
 
 /// Translates a MESSAGE request.
@@ -35,14 +37,21 @@ pub fn message_to_xmpp(
     if request.body().len() > options.body_max {
         return Err(Box::new(Refusal::new(413)));
     }
-    let content = content_of(request, &mut losses)?;
-    if content.text.is_empty() {
-        return Ok(Translated { value: ToXmpp::Empty, losses });
-    }
-    let words = Words::read(request, content.subject.as_deref(), &mut losses);
+    let said = match content_of(request, Some(&from), &mut losses)? {
+        Content::Text(said) if said.text.is_empty() => {
+            return Ok(Translated { value: ToXmpp::Empty, losses });
+        }
+        Content::Text(said) => said,
+        Content::Signal(signal) => {
+            let signal = SignalToXmpp { from, to, heard: heard_signal(signal) };
+            return Ok(Translated { value: ToXmpp::Signal(Box::new(signal)), losses });
+        }
+    };
+    let words = Words::read(request, said.subject.as_deref(), &mut losses);
     let id = id_of(request);
-    let stanza = stanza(request, &from, &to, &id, &content, &words, options.kind);
-    let message = MessageToXmpp { from, to, id, stanza, notification: content.notification };
+    let stanza = stanza(request, &from, &to, &id, &said, &words, options.kind);
+    let written = said.written.or(words.date);
+    let message = MessageToXmpp { from, to, id, stanza, notification: said.notification, written };
     Ok(Translated { value: ToXmpp::Message(Box::new(message)), losses })
 }
 
@@ -75,20 +84,24 @@ fn bad_sender(unmappable: Unmappable) -> Box<Refusal> {
 }
 
 /// What is said beside the text.
-struct Words<'a> {
-    subject: Option<Cow<'a, str>>,
-    language: Option<String>,
+pub(crate) struct Words<'a> {
+    pub(crate) subject: Option<Cow<'a, str>>,
+    pub(crate) language: Option<String>,
+    pub(crate) date: Option<Date>,
 }
 
 impl<'a> Words<'a> {
-    fn read(request: &'a Request, cpim_subject: Option<&'a str>, losses: &mut Losses) -> Self {
-        let mut words = Self { subject: cpim_subject.map(Cow::Borrowed), language: None };
+    pub(crate) fn read(request: &'a Request, cpim_subject: Option<&'a str>, losses: &mut Losses) -> Self {
+        let mut words = Self { subject: cpim_subject.map(Cow::Borrowed), language: None, date: None };
         for line in request.headers().iter() {
             match line.name {
                 HeaderName::Subject => words.subject = Some(String::from_utf8_lossy(line.value)),
                 HeaderName::ContentLanguage => words.language = language(line.value, losses),
                 HeaderName::Expires => losses.add(Loss::Expires),
-                HeaderName::Date => losses.add(Loss::Date),
+                HeaderName::Date => {
+                    words.date = request.headers().date().ok().flatten();
+                    losses.add_if(words.date.is_none(), Loss::Date);
+                }
                 HeaderName::Priority
                 | HeaderName::Organization
                 | HeaderName::ReplyTo
@@ -121,7 +134,8 @@ fn language(value: &[u8], losses: &mut Losses) -> Option<String> {
     language.map(|tag| tag.as_str().to_owned())
 }
 
-fn id_of(request: &Request) -> String {
+/// Returns the id of the stanza that `request` becomes.
+pub(crate) fn id_of(request: &Request) -> String {
     let from = request.from();
     Fields::of("message to xmpp")
         .with(from.uri.as_str().as_bytes())
@@ -138,7 +152,7 @@ fn stanza(
     from: &Jid,
     to: &Jid,
     id: &str,
-    content: &Content<'_>,
+    said: &Said<'_>,
     words: &Words<'_>,
     kind: MessageKind,
 ) -> Element {
@@ -156,7 +170,7 @@ fn stanza(
     if let Some(subject) = &words.subject {
         stanza.push_child(Element::new(ns::SERVER, "subject").with_text(subject.as_ref()));
     }
-    stanza.push_child(Element::new(ns::SERVER, "body").with_text(content.text.as_ref()));
+    stanza.push_child(Element::new(ns::SERVER, "body").with_text(said.text.as_ref()));
     stanza.push_child(Element::new(ns::SERVER, "thread").with_text(request.call_id().as_str()));
     stanza
 }

@@ -9,6 +9,7 @@ mod iq;
 mod messages;
 mod pairs;
 mod reports;
+mod sessions;
 
 use bytes::Bytes;
 use sip_types::{Message, Request, parse_datagram};
@@ -51,7 +52,7 @@ fn crosses_to_sip(text: &str) -> MessageToSip {
 fn crossed(translated: Translated<ToXmpp>) -> MessageToXmpp {
     match translated.value {
         ToXmpp::Message(message) => *message,
-        ToXmpp::Empty => panic!("nothing to say"),
+        ToXmpp::Empty | ToXmpp::Signal(_) => panic!("nothing to say"),
     }
 }
 

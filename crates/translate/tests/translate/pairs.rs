@@ -71,6 +71,7 @@ fn to_xmpp(octets: &[u8]) -> String {
         Ok(translated) => {
             let rest = match translated.value {
                 ToXmpp::Message(message) => message.stanza.to_string(),
+                ToXmpp::Signal(signal) => format!("signal: {:?}", signal.heard),
                 ToXmpp::Empty => "empty".to_owned(),
             };
             format!("{}{rest}\n", lost(translated.losses))

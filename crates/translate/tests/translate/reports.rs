@@ -47,6 +47,7 @@ fn a_negative_notification_is_sent_where_one_was_asked_for() {
         date_time: "2026-04-04T12:16:49Z".to_owned(),
         negative: true,
         positive: false,
+        display: false,
     };
 
     let request = report("Hi", Some(&asked));
