@@ -123,6 +123,38 @@ impl Dialog {
         }))
     }
 
+    /// As [`Self::of_client`] for a 2xx to INVITE, which must be acknowledged in any case.
+    ///
+    /// COMPAT(RFC 3261 §12.1.1, servers that leave out the Contact of a 2xx): the Request-URI takes its place;
+    /// may go when none do.
+    pub(crate) fn accepted(invite: &Request, response: &Response) -> Self {
+        let remote = response.to_header().unwrap_or(invite.to());
+        let mut routes = response.headers().verbatim(HeaderName::RecordRoute);
+        routes.reverse();
+        Self::of(Parts {
+            call_id: invite.call_id().clone(),
+            local: invite.from().clone(),
+            remote: remote.clone(),
+            local_seq: invite.cseq().number,
+            remote_seq: None,
+            target: contact_of(response.headers()).unwrap_or_else(|_| invite.uri().clone()),
+            routes,
+            secure: is_secure(invite),
+        })
+    }
+
+    /// Returns the dialog that another fork of our INVITE with this number has made by its 2xx.
+    pub(crate) fn fork(&self, number: u32, response: &Response) -> Self {
+        let mut fork = self.clone();
+        fork.parts.local_seq = number;
+        fork.parts.remote_seq = None;
+        if let Some(remote) = response.to_header() {
+            fork.parts.remote = remote.clone();
+        }
+        fork.confirm(response);
+        fork
+    }
+
     /// Returns the dialog whose parts were kept elsewhere.
     #[must_use]
     pub fn from_parts(parts: Parts) -> Self {

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use net_types::Bytes;
 use sip_types::header::ContentType;
-use sip_types::{Request, Response, Uri};
+use sip_types::{Headers, Request, Response, Uri};
 
 use crate::endpoint::{Failure, ServerKey};
 
@@ -106,6 +106,41 @@ pub struct Content {
     pub body: Bytes,
 }
 
+impl Content {
+    /// Returns the body of a request, if it has one.
+    #[must_use]
+    pub fn of(request: &Request) -> Option<Self> {
+        Self::read(request.headers(), request.body())
+    }
+
+    /// Returns the body of a response, if it has one.
+    #[must_use]
+    pub fn of_response(response: &Response) -> Option<Self> {
+        Self::read(response.headers(), response.body())
+    }
+
+    pub(super) fn on_response(self, response: Response) -> Response {
+        response.with_body(&self.content_type, self.body)
+    }
+
+    /// Returns how many media an SDP body describes (RFC 8866 §5.14); 0 for any other.
+    pub(super) fn media(&self) -> usize {
+        if !self.content_type.is("application/sdp") {
+            return 0;
+        }
+        self.body.split(|octet| *octet == b'\n').filter(|line| line.starts_with(b"m=")).count()
+    }
+
+    fn read(headers: &Headers, body: &Bytes) -> Option<Self> {
+        if body.is_empty() {
+            return None;
+        }
+        let content_type = headers.content_type().ok()??;
+        // A copy: it outlives the message that it came in.
+        Some(Self { content_type, body: Bytes::copy_from_slice(body) })
+    }
+}
+
 /// Why the user's request cannot be sent inside the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unready {
@@ -115,6 +150,8 @@ pub enum Unready {
     Busy,
     /// The session is over.
     Over,
+    /// INVITE, ACK, CANCEL and BYE are the session's own.
+    NotForUsers,
 }
 
 impl fmt::Display for Unready {
@@ -123,6 +160,7 @@ impl fmt::Display for Unready {
             Self::NotEstablished => "the session is not established yet",
             Self::Busy => "another request in the session has no answer yet",
             Self::Over => "the session is over",
+            Self::NotForUsers => "the session sends this method itself",
         })
     }
 }
