@@ -157,7 +157,7 @@ impl Partner {
             let (connection, Some(output)) = (*connection, acceptor.poll_output()) else { continue };
             match output {
                 AcceptorOutput::Send(bytes) => self.order(Order::Send { connection, bytes: bytes.into() }),
-                AcceptorOutput::StartTls { .. } => {
+                AcceptorOutput::StartTls(_) => {
                     let (identity, trust) = (self.identity.clone(), self.trust.clone());
                     let server = Box::new(TlsServer { identity, trust });
                     self.order(Order::StartTlsAsServer { connection, server });

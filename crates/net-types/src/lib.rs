@@ -14,8 +14,8 @@ use std::time::Duration;
 pub use bytes::Bytes;
 pub use dns::{Answer, Failure, Question, Record};
 pub use tls::{
-    CertificateNames, Identity, PeerCertificate, Purpose, TlsClient, TlsFacts, TlsServer, TlsVersion, Trust,
-    TrustVerdict,
+    CertificateNames, Chain, ChainJudge, Identity, Issuer, PeerCertificate, Purpose, TlsClient, TlsFacts,
+    TlsServer, TlsVersion, Trust, TrustVerdict,
 };
 
 /// Names one connection for its whole life. Accepted and dialled ones never share a number.

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::sync::Arc;
 
 use clock_types::Date;
@@ -78,6 +79,69 @@ pub struct PeerCertificate {
     pub sha256: [u8; 32],
     /// The certificate itself (DER), for pins and TLSA records.
     pub der: Arc<[u8]>,
+    /// What came with it, and its judge.
+    pub chain: Chain,
+}
+
+/// What a peer showed beside what its certificate says, and how all that can be judged once more: by roots of
+/// which nobody knew at the handshake that they would decide.
+#[derive(Clone, Debug, Default)]
+pub struct Chain {
+    /// The public key of the peer's own certificate (SubjectPublicKeyInfo, DER).
+    pub public_key: Arc<[u8]>,
+    /// The certificates behind it, as the peer sent them; not necessarily a chain.
+    pub issuers: Arc<[Issuer]>,
+    judge: Option<Arc<dyn ChainJudge>>,
+}
+
+/// A certificate that a peer sent behind its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Issuer {
+    /// The certificate (DER).
+    pub der: Arc<[u8]>,
+    /// Its public key (SubjectPublicKeyInfo, DER).
+    pub public_key: Arc<[u8]>,
+}
+
+/// Judges what one handshake showed. A verdict depends on nothing but that, the roots that were loaded then, and
+/// the date of then: asking is a computation, not IO, and the same question has the same answer for ever.
+pub trait ChainJudge: fmt::Debug + Send + Sync {
+    /// Returns what the chain is worth to whoever trusts this set of roots.
+    fn by_trust(&self, trust: &Trust) -> TrustVerdict;
+
+    /// Returns what the chain is worth to whoever trusts this one certificate (DER) to issue others.
+    fn by_anchor(&self, anchor: &[u8]) -> TrustVerdict;
+}
+
+impl Chain {
+    /// Returns it with its judge.
+    #[must_use]
+    pub fn new(public_key: Arc<[u8]>, issuers: Arc<[Issuer]>, judge: Arc<dyn ChainJudge>) -> Self {
+        Self { public_key, issuers, judge: Some(judge) }
+    }
+
+    /// Returns what it is worth to whoever trusts this set of roots.
+    #[must_use]
+    pub fn by_trust(&self, trust: &Trust) -> TrustVerdict {
+        self.judge.as_ref().map_or_else(nobody_judges, |judge| judge.by_trust(trust))
+    }
+
+    /// Returns what it is worth to whoever trusts this one certificate (DER) to issue others.
+    #[must_use]
+    pub fn by_anchor(&self, anchor: &[u8]) -> TrustVerdict {
+        self.judge.as_ref().map_or_else(nobody_judges, |judge| judge.by_anchor(anchor))
+    }
+}
+
+fn nobody_judges() -> TrustVerdict {
+    TrustVerdict::Untrusted("its chain was judged at the handshake only".to_owned())
+}
+
+/// Two are the same if the peer showed the same.
+impl PartialEq for Chain {
+    fn eq(&self, other: &Self) -> bool {
+        self.public_key == other.public_key && self.issuers == other.issuers
+    }
 }
 
 /// Names from subjectAltName; the common name is not among them on purpose (RFC 6120 §13.7.1.2.1).

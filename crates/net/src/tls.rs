@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use clock_types::Date;
-use net_types::{CertificateNames, Identity, TlsClient, TlsFacts, TlsServer, TlsVersion, Trust};
+use net_types::{CertificateNames, Identity, Purpose, TlsClient, TlsFacts, TlsServer, TlsVersion, Trust};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, Connection, ProtocolVersion, ServerConfig, ServerConnection};
@@ -23,7 +23,7 @@ use rustls::{ClientConfig, ClientConnection, Connection, ProtocolVersion, Server
 pub use load::{Flaw, IdentitySpec, LoadError, PemSource, TrustSpec};
 
 use choose::{Always, BySni};
-use facts::Trusted;
+use facts::Trusts;
 use load::Loaded;
 use verify::Possession;
 
@@ -51,14 +51,18 @@ pub struct IdentityStatus {
     pub name: Identity,
     /// Whom it speaks for.
     pub names: CertificateNames,
+    /// Its first day.
+    pub not_before: Date,
     /// Its last day.
     pub not_after: Date,
+    /// What it may be used for; empty means anything.
+    pub purposes: Vec<Purpose>,
 }
 
 #[derive(Debug)]
 struct Snapshot {
     identities: Arc<[Loaded]>,
-    trusts: BTreeMap<Trust, Trusted>,
+    trusts: Arc<Trusts>,
     /// Made once for each use, because they hold the sessions that can be resumed.
     servers: Prepared<Identity, ServerConfig>,
     clients: Prepared<Option<Identity>, ClientConfig>,
@@ -108,7 +112,9 @@ impl TlsRegistry {
         let status = |loaded: &Loaded| IdentityStatus {
             name: loaded.name.clone(),
             names: loaded.says.names.clone(),
+            not_before: loaded.says.not_before,
             not_after: loaded.says.not_after,
+            purposes: loaded.says.purposes.clone(),
         };
         current.identities.iter().map(status).collect()
     }
@@ -148,7 +154,7 @@ impl TlsRegistry {
         let current = self.current.load();
         let chain = connection.peer_certificates().unwrap_or_default();
         let algorithms = &self.provider.signature_verification_algorithms;
-        let peer = facts::judge(chain, current.trusts.get(trust), algorithms, crate::clock::date());
+        let peer = facts::judge(chain, trust, &current.trusts, algorithms, crate::clock::date());
         TlsFacts {
             version,
             cipher,
@@ -180,7 +186,7 @@ impl Snapshot {
         }
         if errors.is_empty() {
             let (servers, clients) = (Mutex::default(), Mutex::default());
-            Ok(Self { identities: identities.into(), trusts, servers, clients })
+            Ok(Self { identities: identities.into(), trusts: Arc::new(trusts), servers, clients })
         } else {
             Err(errors)
         }

@@ -175,6 +175,29 @@ async fn a_pinned_certificate_is_trusted_whoever_issued_it() {
 }
 
 #[tokio::test]
+async fn a_chain_is_judged_again_by_roots_that_decide_only_later() {
+    let (ca, other) = (Authority::new("Test CA").unwrap(), Authority::new("Somebody's CA").unwrap());
+    let mut theirs = other.issue(&Wish::dns(&["example.com"])).unwrap();
+    theirs.certificate.push_str(other.pem());
+    let mut spec = ours(&ca, "server.example");
+    spec.trusts.push(other.trust("theirs"));
+
+    let peer = shown_to(spec, &ca, &theirs).await.peer.unwrap();
+
+    let unknown = TrustVerdict::Untrusted("issuer unknown: CN=Somebody's CA".to_owned());
+    assert_eq!(peer.trust, unknown);
+    assert_eq!(peer.chain.by_trust(&Trust("theirs".into())), TrustVerdict::Trusted);
+    assert!(matches!(peer.chain.by_trust(&Trust("absent".into())), TrustVerdict::Untrusted(_)));
+    let issuer = &peer.chain.issuers[0];
+    assert_eq!(peer.chain.by_anchor(&issuer.der), TrustVerdict::Trusted);
+    assert_eq!(peer.chain.by_anchor(&CertificateDer::from_pem_slice(ca.pem().as_bytes()).unwrap()), unknown);
+    assert!(matches!(peer.chain.by_anchor(b"no certificate"), TrustVerdict::Untrusted(_)));
+    let is_part = |whole: &[u8], part: &[u8]| whole.windows(part.len()).any(|window| window == part);
+    assert!(peer.chain.public_key.len() > 64 && is_part(&peer.der, &peer.chain.public_key));
+    assert!(issuer.public_key.len() > 64 && is_part(&issuer.der, &issuer.public_key));
+}
+
+#[tokio::test]
 async fn a_client_without_a_certificate_is_let_in_without_a_name() {
     let ca = Authority::new("Test CA").unwrap();
     let setting = Setting { tls: ours(&ca, "server.example"), ..Setting::listening(direct(&[])) };

@@ -306,7 +306,7 @@ impl XmppServer {
     fn carry_out(&mut self, connection: ConnectionId, output: AcceptorOutput, now: Now) {
         match output {
             AcceptorOutput::Send(bytes) => self.order(Order::Send { connection, bytes: bytes.into() }),
-            AcceptorOutput::StartTls { .. } => {
+            AcceptorOutput::StartTls(_) => {
                 let (identity, trust) = (self.settings.identity.clone(), self.settings.trust.clone());
                 let server = Box::new(TlsServer { identity, trust });
                 self.order(Order::StartTlsAsServer { connection, server });

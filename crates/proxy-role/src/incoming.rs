@@ -232,9 +232,7 @@ impl Proxy {
             let Some(output) = incoming.acceptor.poll_output() else { break };
             match output {
                 AcceptorOutput::Send(bytes) => self.world.send(connection, bytes),
-                AcceptorOutput::StartTls { local, remote } => {
-                    self.start_tls(connection, &local, remote.as_ref());
-                }
+                AcceptorOutput::StartTls(local) => self.start_tls(connection, &local),
                 AcceptorOutput::Ask(question, key) => self.ask(connection, question, key, now),
                 AcceptorOutput::Proved(pair, proof) => self.proved(connection, pair, proof, now),
                 AcceptorOutput::Refused(pair, failure) => self.world.notice(Notice::AttemptFailed {
@@ -264,15 +262,12 @@ impl Proxy {
         }
     }
 
-    fn start_tls(&mut self, connection: ConnectionId, local: &DomainName, remote: Option<&DomainName>) {
+    fn start_tls(&mut self, connection: ConnectionId, local: &DomainName) {
         let settings = &self.world.settings;
         let Some(identity) = settings.identity_of(local).cloned() else {
             return self.world.close(connection);
         };
-        let partner = remote.and_then(|remote| settings.partner(remote));
-        let trust = partner.and_then(|partner| partner.trust.clone());
-        let trust = trust.unwrap_or_else(|| settings.trust.clone());
-        let server = Box::new(TlsServer { identity, trust });
+        let server = Box::new(TlsServer { identity, trust: settings.trust.clone() });
         self.world.order(Order::StartTlsAsServer { connection, server });
     }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use net_types::Trust;
 use xmpp_proto::stream::{Policy, Rules, StreamSettings};
 use xmpp_types::jid::DomainName;
 use xmpp_types::xml;
@@ -43,10 +44,9 @@ impl Rules for ProxyRules {
         }
     }
 
-    fn has_same_roots(&self, judged_for: Option<&DomainName>, remote: &DomainName) -> bool {
-        let own = |domain| self.settings.partner(domain).and_then(|partner| partner.trust.as_ref());
-        let roots = |domain| own(domain).unwrap_or(&self.settings.trust);
-        judged_for.map_or(&self.settings.trust, roots) == roots(remote)
+    fn own_roots(&self, remote: &DomainName) -> Option<Trust> {
+        let own = self.settings.partner(remote)?.trust.clone();
+        own.filter(|own| *own != self.settings.trust)
     }
 }
 

@@ -88,5 +88,6 @@ fn certificate(names: CertificateNames, issuer: &str, trust: TrustVerdict, date:
         issuer: issuer.to_owned(),
         sha256: [0; 32],
         der: Arc::from(&[][..]),
+        chain: net_types::Chain::default(),
     }
 }

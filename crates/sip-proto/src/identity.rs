@@ -239,6 +239,7 @@ mod tests {
             issuer: "CN=ca".into(),
             sha256: [0; 32],
             der: Arc::new([]),
+            chain: net_types::Chain::default(),
         }
     }
 }

@@ -7,7 +7,7 @@
 use std::fmt;
 
 use clock_types::Date;
-use net_types::{CertificateNames, PeerCertificate, Purpose, TrustVerdict};
+use net_types::{CertificateNames, PeerCertificate, Purpose, Trust, TrustVerdict};
 use xmpp_types::jid::DomainName;
 
 /// Why a certificate does not prove a domain.
@@ -41,12 +41,26 @@ impl fmt::Display for Unproved {
     }
 }
 
-/// Checks that a certificate, if there is one, proves `domain` at this date.
+/// Checks that a certificate, if there is one, proves `domain` at this date; its chain was judged at the handshake.
 ///
 /// # Errors
 /// If it does not, and why.
 pub fn prove(
     certificate: Option<&PeerCertificate>,
+    domain: &DomainName,
+    today: Date,
+) -> Result<(), Unproved> {
+    prove_by(certificate, None, domain, today)
+}
+
+/// Checks that a certificate, if there is one, proves `domain` at this date; its chain is judged by `roots`, or was
+/// at the handshake if there are none.
+///
+/// # Errors
+/// If it does not, and why.
+pub fn prove_by(
+    certificate: Option<&PeerCertificate>,
+    roots: Option<&Trust>,
     domain: &DomainName,
     today: Date,
 ) -> Result<(), Unproved> {
@@ -57,7 +71,8 @@ pub fn prove(
     if today > certificate.not_after {
         return Err(Unproved::Expired(certificate.not_after));
     }
-    if let TrustVerdict::Untrusted(why) = &certificate.trust {
+    let verdict = roots.map(|roots| certificate.chain.by_trust(roots));
+    if let TrustVerdict::Untrusted(why) = verdict.as_ref().unwrap_or(&certificate.trust) {
         return Err(Unproved::Untrusted(why.clone()));
     }
     let for_tls = |purpose: &Purpose| matches!(purpose, Purpose::ServerAuth | Purpose::ClientAuth);
@@ -125,6 +140,7 @@ mod tests {
             issuer: String::new(),
             sha256: [0; 32],
             der: Arc::from([]),
+            chain: net_types::Chain::default(),
         }
     }
 

@@ -103,7 +103,7 @@ impl Peer {
             assert!(!self.is_over || is_late, "after the end: {output:?}");
             match output {
                 AcceptorOutput::Send(octets) => self.told += octets.len(),
-                AcceptorOutput::StartTls { .. } => self.acceptor.handle_tls(facts(), self.now),
+                AcceptorOutput::StartTls(_) => self.acceptor.handle_tls(facts(), self.now),
                 AcceptorOutput::Ask(question, _) => {
                     let verdict = if self.is_genuine { Verdict::Valid } else { Verdict::Invalid };
                     self.acceptor.handle_verdict(&question.pair, verdict, self.now);
@@ -145,6 +145,7 @@ pub(super) fn facts_of(name: &str) -> Box<TlsFacts> {
         issuer: String::new(),
         sha256: [0; 32],
         der: Arc::from([]),
+        chain: net_types::Chain::default(),
     };
     Box::new(TlsFacts {
         version: TlsVersion::Tls13,

@@ -1,9 +1,11 @@
 //! Judges a certificate after the handshake: whom it names, and whether its chain is worth anything.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use clock_types::Date;
-use net_types::{CertificateNames, PeerCertificate, Purpose, TrustVerdict};
+use net_types::{CertificateNames, Chain, ChainJudge, Issuer, PeerCertificate, Purpose, Trust, TrustVerdict};
 use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::pki_types::{CertificateDer, TrustAnchor, UnixTime};
 use webpki::{EndEntityCert, Error, ExtendedKeyUsageValidator, KeyUsage};
@@ -19,38 +21,93 @@ pub(super) struct Trusted {
     pub(super) pins: Vec<[u8; 32]>,
 }
 
-/// Returns what `chain`, of which the first is the peer's own, says and is worth on `date`.
+/// Whom the operator trusts, by the names of the settings.
+pub(super) type Trusts = BTreeMap<Trust, Trusted>;
+
+/// Returns what `chain`, of which the first is the peer's own, says and is worth on `date` by the roots of `trust`.
 pub(super) fn judge(
     chain: &[CertificateDer<'_>],
-    trusted: Option<&Trusted>,
+    trust: &Trust,
+    trusts: &Arc<Trusts>,
     algorithms: &WebPkiSupportedAlgorithms,
     date: Date,
 ) -> Option<PeerCertificate> {
-    let (own, intermediates) = chain.split_first()?;
-    let sha256 = sha256(own);
-    let read = read(own);
-    let trust = match (&read, trusted) {
-        (_, None) => TrustVerdict::Untrusted("the trust set to judge it by is not loaded".to_owned()),
-        (Err(reason), _) => TrustVerdict::Untrusted(reason.clone()),
-        (Ok(read), Some(trusted)) => {
-            match verdict(own, intermediates, read, &sha256, trusted, algorithms, date) {
-                Ok(()) => TrustVerdict::Trusted,
-                Err(reason) => TrustVerdict::Untrusted(reason),
-            }
-        }
+    let (own, issuers) = chain.split_first()?;
+    let der: Arc<[u8]> = Arc::from(own.as_ref());
+    let issuers: Arc<[Issuer]> = issuers.iter().map(issuer).collect();
+    let judge = Judge {
+        own: Arc::clone(&der),
+        issuers: Arc::clone(&issuers),
+        trusts: Arc::clone(trusts),
+        algorithms: *algorithms,
+        date,
     };
-    let read = read.unwrap_or_default();
+    let verdict = judge.by_trust(trust);
+    let sha256 = sha256(own);
+    let read = read(own).unwrap_or_default();
     Some(PeerCertificate {
         names: read.names,
-        trust,
+        trust: verdict,
         purposes: read.purposes,
         not_before: read.not_before,
         not_after: read.not_after,
         subject: read.subject,
         issuer: read.issuer,
         sha256,
-        der: Arc::from(own.as_ref()),
+        der,
+        chain: Chain::new(read.public_key.into(), issuers, Arc::new(judge)),
     })
+}
+
+fn issuer(certificate: &CertificateDer<'_>) -> Issuer {
+    let public_key = read(certificate).map(|read| read.public_key).unwrap_or_default();
+    Issuer { der: Arc::from(certificate.as_ref()), public_key: public_key.into() }
+}
+
+/// What one handshake showed, kept with the roots and the date of then.
+struct Judge {
+    own: Arc<[u8]>,
+    issuers: Arc<[Issuer]>,
+    trusts: Arc<Trusts>,
+    algorithms: WebPkiSupportedAlgorithms,
+    date: Date,
+}
+
+impl ChainJudge for Judge {
+    fn by_trust(&self, trust: &Trust) -> TrustVerdict {
+        match self.trusts.get(trust) {
+            Some(trusted) => self.verdict(trusted),
+            None => TrustVerdict::Untrusted("the trust set to judge it by is not loaded".to_owned()),
+        }
+    }
+
+    fn by_anchor(&self, anchor: &[u8]) -> TrustVerdict {
+        let anchor = CertificateDer::from(anchor);
+        match webpki::anchor_from_trusted_cert(&anchor) {
+            Ok(anchor) => self.verdict(&Trusted { anchors: vec![anchor.to_owned()], pins: Vec::new() }),
+            Err(_) => TrustVerdict::Untrusted("that certificate is no authority's".to_owned()),
+        }
+    }
+}
+
+impl Judge {
+    fn verdict(&self, trusted: &Trusted) -> TrustVerdict {
+        let own = CertificateDer::from(&*self.own);
+        let issuers: Vec<CertificateDer<'_>> =
+            self.issuers.iter().map(|issuer| CertificateDer::from(&*issuer.der)).collect();
+        let verdict =
+            read(&own).and_then(|read| verdict(&own, &issuers, &read, trusted, &self.algorithms, self.date));
+        match verdict {
+            Ok(()) => TrustVerdict::Trusted,
+            Err(reason) => TrustVerdict::Untrusted(reason),
+        }
+    }
+}
+
+impl fmt::Debug for Judge {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Judge").field("date", &self.date).finish_non_exhaustive()
+    }
 }
 
 /// Returns SHA-256 of a certificate.
@@ -65,7 +122,6 @@ fn verdict(
     own: &CertificateDer<'_>,
     intermediates: &[CertificateDer<'_>],
     read: &Read,
-    sha256: &[u8; 32],
     trusted: &Trusted,
     algorithms: &WebPkiSupportedAlgorithms,
     date: Date,
@@ -76,7 +132,7 @@ fn verdict(
     if date > read.not_after {
         return Err(format!("expired on {}", day(read.not_after)));
     }
-    if trusted.pins.contains(sha256) {
+    if trusted.pins.contains(&sha256(own)) {
         return Ok(());
     }
     let own = EndEntityCert::try_from(own).map_err(|error| in_words(&error, read))?;
@@ -149,12 +205,13 @@ pub(super) fn day(date: Date) -> String {
 #[derive(Debug, Default)]
 pub(super) struct Read {
     pub(super) names: CertificateNames,
-    purposes: Vec<Purpose>,
-    not_before: Date,
+    pub(super) purposes: Vec<Purpose>,
+    pub(super) not_before: Date,
     pub(super) not_after: Date,
     subject: String,
     issuer: String,
     self_issued: bool,
+    public_key: Vec<u8>,
 }
 
 /// Reads a certificate without believing it.
@@ -170,6 +227,7 @@ pub(super) fn read(der: &[u8]) -> Result<Read, String> {
         subject: name_in_words(certificate.subject()),
         issuer: name_in_words(certificate.issuer()),
         self_issued: certificate.subject().as_raw() == certificate.issuer().as_raw(),
+        public_key: certificate.public_key().raw.to_vec(),
         ..Read::default()
     };
     for extension in certificate.extensions() {
@@ -292,7 +350,7 @@ mod tests {
         let algorithms = rustls::crypto::aws_lc_rs::default_provider().signature_verification_algorithms;
         let chain = [CertificateDer::from(vec![1, 2, 3])];
 
-        let judged = judge(&chain, Some(&Trusted::default()), &algorithms, Date::default()).unwrap();
+        let judged = judge(&chain, &nobody(), &trusting_nobody(), &algorithms, Date::default()).unwrap();
 
         assert_eq!(judged.names, CertificateNames::default());
         assert_eq!(
@@ -316,7 +374,9 @@ mod tests {
             }
             let algorithms = rustls::crypto::aws_lc_rs::default_provider().signature_verification_algorithms;
 
-            let judged = judge(&[CertificateDer::from(der)], Some(&Trusted::default()), &algorithms, crate::clock::date());
+            let judged = judge(
+                &[CertificateDer::from(der)], &nobody(), &trusting_nobody(), &algorithms, crate::clock::date()
+            );
 
             let trust = judged.map(|peer| peer.trust);
             proptest::prop_assert!(matches!(trust, Some(TrustVerdict::Untrusted(_))));
@@ -330,6 +390,14 @@ mod tests {
 
             proptest::prop_assert_eq!(read(&der).unwrap().names, wish.names);
         }
+    }
+
+    fn nobody() -> Trust {
+        Trust("nobody".into())
+    }
+
+    fn trusting_nobody() -> Arc<Trusts> {
+        Arc::new(BTreeMap::from([(nobody(), Trusted::default())]))
     }
 
     static AUTHORITY: LazyLock<Authority> = LazyLock::new(|| Authority::new("Test CA").unwrap());

@@ -196,6 +196,7 @@ fn facts(name: &str) -> TlsFacts {
         issuer: "test".to_owned(),
         sha256: [0; 32],
         der: Arc::from([0_u8; 4]),
+        chain: net_types::Chain::default(),
     };
     TlsFacts {
         version: TlsVersion::Tls13,

@@ -99,29 +99,34 @@ fn one_address_has_as_many_connections_as_it_may_whatever_they_prove() {
 }
 
 #[test]
-fn a_partner_with_roots_of_its_own_is_judged_by_them_or_not_at_all() {
+fn a_partner_with_roots_of_its_own_is_judged_by_them_and_no_others() {
     let own = || settings(Partner { trust: Some(Trust("pinned".into())), ..partner() });
 
-    // Whoever names itself before the handshake is judged by its own roots.
-    let mut scene = Scene::new(own(), Script::GOOD);
-    scene.call();
-    assert_eq!((scene.arrived, scene.trusts), (vec!["sasl"], vec![Trust("pinned".into())]));
+    for way in [Way::StartTls, Way::Direct] {
+        let known_to_its_own = Script { way, certificate: Certificate::OfItsOwnAuthority, ..Script::GOOD };
 
-    // With TLS from the first octet the roots were those for everybody: they prove nothing here.
-    let mut scene = Scene::new(own(), Script { way: Way::Direct, ..Script::GOOD });
-    scene.call();
-    assert_eq!(scene.outcome(Direction::Inward), "refused certificate");
-    assert!(scene.failure().contains("use STARTTLS"), "{}", scene.failure());
+        // The handshake came before anybody knew whose certificate it is.
+        let mut scene = Scene::new(own(), known_to_its_own);
+        scene.call();
+        assert_eq!(scene.arrived, ["sasl"], "{way:?}");
 
-    // Outwards we know whom we call.
-    let mut scene = Scene::new(own(), Script { way: Way::Direct, ..Script::GOOD });
-    scene.send();
-    assert_eq!((scene.arrived, scene.trusts), (vec!["sasl"], vec![Trust("pinned".into())]));
+        // Outwards we know whom we call.
+        let mut scene = Scene::new(own(), known_to_its_own);
+        scene.send();
+        assert_eq!((scene.arrived, scene.trusts), (vec!["sasl"], vec![Trust("pinned".into())]), "{way:?}");
 
-    // Without roots of its own nothing stands against it.
-    let mut scene = Scene::new(settings(partner()), Script { way: Way::Direct, ..Script::GOOD });
-    scene.call();
-    assert_eq!(scene.arrived, ["sasl"]);
+        // The roots for everybody do not know that authority.
+        let mut scene = Scene::new(settings(partner()), known_to_its_own);
+        scene.call();
+        assert_eq!(scene.outcome(Direction::Inward), "refused certificate", "{way:?}");
+
+        // Its own roots are instead of the others, not beside them.
+        let others = Partner { trust: Some(Trust("others".into())), ..partner() };
+        let mut scene = Scene::new(settings(others), Script { way, ..Script::GOOD });
+        scene.call();
+        assert_eq!(scene.outcome(Direction::Inward), "refused certificate", "{way:?}");
+        assert!(scene.failure().contains("unknown issuer"), "{}", scene.failure());
+    }
 }
 
 #[test]
@@ -138,7 +143,6 @@ fn nobody_is_judged_by_the_roots_of_whom_it_claimed_to_be_before() {
     scene.claim_after_tls("other.example");
     scene.call();
 
-    assert_eq!(scene.trusts, [Trust("theirs".into())]);
     assert_eq!(scene.arrived, [] as [&str; 0]);
     assert!(scene.said.contains("not-authorized"), "{}", scene.said);
     assert!(!scene.said.contains("EXTERNAL"), "{}", scene.said);

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use clock_types::{Date, Ids, Moment, Now};
 use net_types::{
-    Answer, Bytes, CertificateNames, ConnectionId, Event, Failure as DnsFailure, Identity, ListenerId, Order,
-    PeerCertificate, Question, Record, Remote, Stage, TlsFacts, TlsVersion, Trust, TrustVerdict,
+    Answer, Bytes, CertificateNames, Chain, ChainJudge, ConnectionId, Event, Failure as DnsFailure, Identity,
+    ListenerId, Order, PeerCertificate, Question, Record, Remote, Stage, TlsFacts, TlsVersion, Trust,
+    TrustVerdict,
 };
 use proxy_role::{
     Direction, Limits, Link, Listener, ListenerKind, Notice, Output, Partner, Proxy, Served, Settings,
@@ -32,6 +33,8 @@ pub enum Certificate {
     Valid,
     Untrusted,
     WrongName,
+    /// Trusted by whoever trusts the partner's own authority.
+    OfItsOwnAuthority,
 }
 
 /// When the partner's server has something else to say than what negotiation asks for.
@@ -190,7 +193,7 @@ impl Scene {
             listener: ListenerId(u32::from(is_direct)),
             local: None,
             remote: Remote::Address(from),
-            tls: is_direct.then(|| facts(self.script.certificate)),
+            tls: is_direct.then(|| facts(self.script.certificate, &Trust("public".into()))),
         });
         self.run();
         connection
@@ -279,8 +282,9 @@ impl Scene {
             Order::Connect { connection, tls, .. } => {
                 let is_secure = tls.is_some();
                 self.ends.insert(connection, End { is_ours: true, is_secure, ..End::default() });
-                self.trusts.extend(tls.map(|tls| tls.trust));
-                let tls = is_secure.then(|| facts(self.script.certificate));
+                let trust = tls.map(|tls| tls.trust);
+                let tls = trust.as_ref().map(|trust| facts(self.script.certificate, trust));
+                self.trusts.extend(trust);
                 self.events.push_back(Event::Connected { connection, local: None, tls });
             }
             Order::Send { connection, bytes } if Some(connection) == self.link => {
@@ -294,12 +298,10 @@ impl Scene {
                 while self.answer(connection) {}
             }
             Order::StartTlsAsClient { connection, client } => {
-                self.trusts.push(client.trust);
-                self.secure(connection);
+                self.secure(connection, client.trust);
             }
             Order::StartTlsAsServer { connection, server } => {
-                self.trusts.push(server.trust);
-                self.secure(connection);
+                self.secure(connection, server.trust);
                 self.say(connection, &header(&format!(" from='{}' to='us.example'", self.claim)));
             }
             Order::Close { connection } => {
@@ -329,11 +331,13 @@ impl Scene {
         }
     }
 
-    fn secure(&mut self, connection: ConnectionId) {
+    fn secure(&mut self, connection: ConnectionId, trust: Trust) {
         let Some(end) = self.ends.get_mut(&connection) else { return };
         end.is_secure = true;
         end.heard.clear();
-        self.events.push_back(Event::TlsStarted { connection, facts: facts(self.script.certificate) });
+        self.events
+            .push_back(Event::TlsStarted { connection, facts: facts(self.script.certificate, &trust) });
+        self.trusts.push(trust);
     }
 
     /// Answers the first thing that it understands; tells whether there was one.
@@ -511,12 +515,25 @@ fn features(end: &End, script: &Script) -> String {
     features
 }
 
-fn facts(certificate: Certificate) -> Box<TlsFacts> {
+impl ChainJudge for Certificate {
+    fn by_trust(&self, trust: &Trust) -> TrustVerdict {
+        let is_trusted = match self {
+            Self::Untrusted => false,
+            Self::OfItsOwnAuthority => &*trust.0 == "pinned",
+            Self::Valid | Self::WrongName => &*trust.0 != "others",
+        };
+        if is_trusted { TrustVerdict::Trusted } else { TrustVerdict::Untrusted("unknown issuer".into()) }
+    }
+
+    fn by_anchor(&self, _: &[u8]) -> TrustVerdict {
+        TrustVerdict::Untrusted("unknown issuer".into())
+    }
+}
+
+fn facts(certificate: Certificate, trust: &Trust) -> Box<TlsFacts> {
     let name = if certificate == Certificate::WrongName { "other.example" } else { "them.example" };
-    let trust = match certificate {
-        Certificate::Untrusted => TrustVerdict::Untrusted("unknown issuer".into()),
-        Certificate::Valid | Certificate::WrongName => TrustVerdict::Trusted,
-    };
+    let trust = certificate.by_trust(trust);
+    let chain = Chain::new(Arc::new([]), Arc::new([]), Arc::new(certificate));
     let certificate = PeerCertificate {
         names: CertificateNames { dns: vec![name.into()], ..CertificateNames::default() },
         trust,
@@ -527,6 +544,7 @@ fn facts(certificate: Certificate) -> Box<TlsFacts> {
         issuer: String::new(),
         sha256: [0; 32],
         der: Arc::from([]),
+        chain,
     };
     Box::new(TlsFacts {
         version: TlsVersion::Tls13,

@@ -378,6 +378,7 @@ fn certificate() -> PeerCertificate {
         issuer: "CN=Public CA".into(),
         sha256: [7; 32],
         der: Arc::from([]),
+        chain: net_types::Chain::default(),
     }
 }
 

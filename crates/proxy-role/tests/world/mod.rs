@@ -433,6 +433,7 @@ fn facts(of: &str, is_trusted: bool) -> Box<TlsFacts> {
         issuer: String::new(),
         sha256: [0; 32],
         der: Arc::from([]),
+        chain: net_types::Chain::default(),
     };
     Box::new(TlsFacts {
         version: TlsVersion::Tls13,

@@ -269,6 +269,7 @@ pub fn certificate(dns: &[&str]) -> PeerCertificate {
         issuer: "CN=ca".into(),
         sha256: [0; 32],
         der: Arc::new([]),
+        chain: net_types::Chain::default(),
     }
 }
 

@@ -38,14 +38,9 @@ use crate::wire::Wire;
 pub enum Output {
     /// Send octets.
     Send(Vec<u8>),
-    /// Shake hands as the server, with the certificate of this domain of ours; the partner, if it said
-    /// who it is, decides by whose roots it is judged.
-    StartTls {
-        /// The domain that the peer wants to speak to.
-        local: DomainName,
-        /// The domain that it claims.
-        remote: Option<DomainName>,
-    },
+    /// Shake hands as the server, with the certificate of this domain of ours, which the peer wants to speak to.
+    /// The peer's is judged by the roots for everybody; [`Rules::own_roots`] are asked when it is to prove a domain.
+    StartTls(DomainName),
     /// Ask the sender's own server whether this key is its own; answered by
     /// [`Acceptor::handle_verdict`].
     Ask(Question, String),
@@ -93,9 +88,6 @@ struct Peer {
     /// The stream's identifier, ours.
     id: String,
     tls: Option<Box<TlsFacts>>,
-    /// Whom it claimed to be when the handshake began: by the roots for that domain its certificate is
-    /// judged.
-    judged_for: Option<DomainName>,
     /// Whether SASL EXTERNAL is offered on the stream as it is.
     is_external_offered: bool,
     /// Whether an empty challenge is out.

@@ -12,6 +12,7 @@ mod judge;
 use std::fmt;
 use std::time::Duration;
 
+use net_types::Trust;
 use xmpp_types::ack::handled_count_too_high;
 use xmpp_types::jid::{DomainName, Jid};
 use xmpp_types::stream::{StreamCondition, StreamError};
@@ -71,12 +72,11 @@ pub trait Rules: fmt::Debug + Send + Sync {
     /// Returns what holds for a partner's domain; `None` if we do not speak with it.
     fn policy(&self, remote: &DomainName) -> Option<Policy>;
 
-    /// Tells whether a certificate that was judged by the roots for `judged_for` may prove `remote`. It is
-    /// `None` where the handshake came before the peer had named itself, so that the roots were those for
-    /// everybody. Whoever gives partners roots of their own must answer this.
-    fn has_same_roots(&self, judged_for: Option<&DomainName>, remote: &DomainName) -> bool {
-        let _ = (judged_for, remote);
-        true
+    /// Returns the roots by which this domain's certificate is judged, if they are its own. At the handshake it
+    /// was judged by those for everybody, for nobody knew then whose it would be.
+    fn own_roots(&self, remote: &DomainName) -> Option<Trust> {
+        let _ = remote;
+        None
     }
 }
 

@@ -87,7 +87,7 @@ fn incoming(tls: Option<Box<TlsFacts>>, authenticate: bool, parts: &[&[u8]]) -> 
                     outcome.answers.push(error.map_or(String::new(), |error| error.condition.to_string()));
                 }
                 AcceptorOutput::Close => outcome.is_over = true,
-                AcceptorOutput::StartTls { .. }
+                AcceptorOutput::StartTls(_)
                 | AcceptorOutput::Ask(..)
                 | AcceptorOutput::Proved(..)
                 | AcceptorOutput::Refused(..)
@@ -174,6 +174,7 @@ fn facts(name: &str) -> Box<TlsFacts> {
         issuer: String::new(),
         sha256: [0; 32],
         der: Arc::from([]),
+        chain: net_types::Chain::default(),
     };
     Box::new(TlsFacts {
         version: TlsVersion::Tls13,

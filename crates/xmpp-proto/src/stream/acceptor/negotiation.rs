@@ -150,11 +150,9 @@ impl Acceptor {
     /// Checks that the certificate proves a domain, judged by the roots for that very domain.
     pub(super) fn prove_by_certificate(&self, remote: &DomainName, now: Now) -> Result<(), String> {
         let certificate = self.peer.tls.as_ref().and_then(|tls| tls.peer.as_deref());
-        identity::prove(certificate, remote, now.date).map_err(|unproved| unproved.to_string())?;
-        if self.rules.has_same_roots(self.peer.judged_for.as_ref(), remote) {
-            return Ok(());
-        }
-        Err("the handshake began before the domain was named whose own roots decide: use STARTTLS".into())
+        let roots = self.rules.own_roots(remote);
+        identity::prove_by(certificate, roots.as_ref(), remote, now.date)
+            .map_err(|unproved| unproved.to_string())
     }
 
     /// What holds for the domain that the peer claims. One that claims none must use TLS, and prove
@@ -180,12 +178,11 @@ impl Acceptor {
         let may_start = self.peer.tls.is_none() && self.proved.is_empty() && self.methods().has_tls();
         match (said, &self.peer.local) {
             (TlsNegotiation::StartTls, Some(local)) if may_start => {
-                let (local, remote) = (local.clone(), self.peer.remote.clone());
-                self.peer.judged_for.clone_from(&remote);
+                let local = local.clone();
                 self.wire.print(&TlsNegotiation::Proceed.to_element());
                 self.flush();
                 self.phase = Phase::Securing;
-                self.outputs.push_back(Output::StartTls { local, remote });
+                self.outputs.push_back(Output::StartTls(local));
             }
             (TlsNegotiation::StartTls, _) => {
                 self.wire.print(&TlsNegotiation::Failure.to_element());

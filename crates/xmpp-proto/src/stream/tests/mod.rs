@@ -59,6 +59,7 @@ pub(super) fn facts(name: &str) -> Box<TlsFacts> {
         issuer: String::new(),
         sha256: [0; 32],
         der: Arc::from([]),
+        chain: net_types::Chain::default(),
     };
     Box::new(TlsFacts {
         version: TlsVersion::Tls13,
@@ -163,7 +164,7 @@ impl Two {
                 quiet = false;
                 match output {
                     AcceptorOutput::Send(bytes) => self.initiator.handle_bytes(&bytes, now),
-                    AcceptorOutput::StartTls { .. } => securing.1 = true,
+                    AcceptorOutput::StartTls(_) => securing.1 = true,
                     AcceptorOutput::Answer(answer) if self.returns_pongs => {
                         self.initiator.handle_pong(answer.attr("id").unwrap_or_default(), now);
                     }
