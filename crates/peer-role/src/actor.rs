@@ -15,7 +15,7 @@ use sip_proto::endpoint::Transport;
 use sip_types::reason_phrase;
 
 use crate::audit::Auditor;
-use crate::play::{Bindings, SipAnswer, SipLine, SipLines};
+use crate::play::{Bindings, SipAnswer, SipLine, SipLines, filled};
 use crate::raw::{RawFrame, RawMessage, RawStream};
 use crate::{Output, Said};
 
@@ -330,7 +330,7 @@ impl SipActor {
         for (name, value) in &answer.headers {
             response.headers.push((name.clone(), bindings.fill(value)));
         }
-        response.body = answer.body.clone();
+        response.body = filled(&answer.body, bindings);
         self.auditor.handle_said(&response);
         let octets = response.octets();
         self.send_back(way, octets.clone());

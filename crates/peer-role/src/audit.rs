@@ -296,7 +296,7 @@ fn contact(message: &RawMessage) -> Option<String> {
 
 fn key_of(message: &RawMessage) -> (String, String) {
     let method = message.cseq().map_or("", |(_, method)| method);
-    let via = message.values("Via").into_iter().next().unwrap_or_default();
+    let via = as_sent(message.values("Via"), true).into_iter().next().unwrap_or_default();
     // Microsoft's NEGOTIATE has no branch; its whole Via must do.
     let branch = parameter(&via, "branch").map_or(via.clone(), str::to_owned);
     (branch, method.to_owned())

@@ -18,6 +18,7 @@ use xmpp_types::jid::DomainName;
 
 pub use pattern::{Bindings, Mismatch, Pattern};
 pub use perform::{Flaw, Heard, SipLines, Stage, perform};
+pub(crate) use sip::filled;
 pub use sip::{SipAnswer, SipLine, SipPattern, SipStart};
 pub use stanza::{StanzaLine, StanzaPattern};
 
@@ -32,6 +33,8 @@ pub struct Play {
     pub cases: Vec<u16>,
     /// What the gateway is set to, where it is not the default.
     pub settings: Vec<(String, String)>,
+    /// Names that have their texts from the beginning.
+    pub names: Vec<(String, String)>,
     /// What happens, in order.
     pub steps: Vec<Step>,
 }

@@ -1,10 +1,16 @@
-//! Replays runs: `cargo run --release -p sim -- SEED` shows one whole history, `-- FROM TO` judges many.
+//! Replays runs: `cargo run --release -p sim -- SEED` shows one whole history, `-- FROM TO` judges many, and
+//! `-- FILE.scn …` performs plays and tells the history of those that fail.
 
 use std::process::ExitCode;
 
+use sim::play::perform_text;
 use sim::trial::{Verdict, play};
 
 fn main() -> ExitCode {
+    let files: Vec<String> = std::env::args().skip(1).filter(|name| name.ends_with(".scn")).collect();
+    if !files.is_empty() {
+        return perform_all(&files);
+    }
     let seeds: Vec<u64> = std::env::args().skip(1).filter_map(|seed| seed.parse().ok()).collect();
     match seeds[..] {
         [seed] => {
@@ -18,7 +24,7 @@ fn main() -> ExitCode {
             if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         _ => {
-            eprintln!("usage: sim SEED, or sim FROM TO");
+            eprintln!("usage: sim SEED, or sim FROM TO, or sim FILE.scn…");
             ExitCode::from(2)
         }
     }
@@ -33,4 +39,24 @@ fn judge(verdict: &Verdict) -> ExitCode {
         println!("  {broken}");
     }
     ExitCode::FAILURE
+}
+
+fn perform_all(files: &[String]) -> ExitCode {
+    let mut failed = 0;
+    for file in files {
+        let text = match std::fs::read_to_string(file) {
+            Ok(text) => text,
+            Err(why) => {
+                println!("{file}: {why}");
+                failed += 1;
+                continue;
+            }
+        };
+        if let Err(failure) = perform_text(&text, 0) {
+            println!("{}\n{file}:{}: {}", failure.history, failure.flaw.line, failure.flaw.what);
+            failed += 1;
+        }
+    }
+    println!("{} passed, {failed} failed", files.len() - failed);
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

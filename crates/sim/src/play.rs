@@ -65,6 +65,8 @@ struct SimStage {
     /// How much of the log is on its way to the play.
     read: usize,
     start: Moment,
+    /// Where the SIP server listens.
+    address: String,
 }
 
 impl SimStage {
@@ -102,7 +104,8 @@ impl SimStage {
         }
         world.run(UNTIL_READY);
         let start = world.now().moment;
-        Ok(Self { world, proxy, gateway, servers, sip, log, read: 0, start })
+        let address = format!("{}:{}", scene::SIP, transport.default_port());
+        Ok(Self { world, proxy, gateway, servers, sip, log, read: 0, start, address })
     }
 
     fn set_acks(&mut self, acks: Acks) {
@@ -120,6 +123,10 @@ impl SimStage {
 }
 
 impl Stage for SimStage {
+    fn names(&self) -> Vec<(String, String)> {
+        vec![("sip".to_owned(), self.address.clone())]
+    }
+
     fn elapsed(&self) -> Duration {
         self.world.now().moment.since(self.start)
     }

@@ -28,6 +28,8 @@ pub struct RealStage {
     waiting: VecDeque<(Instant, Said)>,
     start: Instant,
     notes: String,
+    /// Where the SIP server listens.
+    address: String,
 }
 
 impl RealStage {
@@ -70,7 +72,8 @@ impl RealStage {
         };
         let sip = Running::start(SipActor::new(settings, ids()), vec![sip_socket], &tls, teller(&tell))?;
         let (waiting, start, notes) = (VecDeque::new(), Instant::now(), String::new());
-        let mut stage = Self { house, servers, sip, heard, waiting, start, notes };
+        let address = addresses.sip.to_string();
+        let mut stage = Self { house, servers, sip, heard, waiting, start, notes, address };
         stage.greet()?;
         stage.start = Instant::now();
         Ok(stage)
@@ -111,6 +114,10 @@ impl RealStage {
 }
 
 impl Stage for RealStage {
+    fn names(&self) -> Vec<(String, String)> {
+        vec![("sip".to_owned(), self.address.clone())]
+    }
+
     fn elapsed(&self) -> Duration {
         self.start.elapsed()
     }

@@ -11,6 +11,8 @@ use crate::raw::RawMessage;
 
 /// Where a play is performed: Gangway with a server on each side, and a clock.
 pub trait Stage {
+    /// Returns the names that every play on this stage may use: `$sip`, where its SIP server listens.
+    fn names(&self) -> Vec<(String, String)>;
     /// Returns how much time has passed.
     fn elapsed(&self) -> Duration;
     /// Lets time pass until something has come, and at most this long.
@@ -78,6 +80,9 @@ pub fn perform(play: &Play, stage: &mut dyn Stage) -> Result<(), Flaw> {
         complaints: VecDeque::new(),
         bindings: Bindings::default(),
     };
+    for (name, text) in performance.stage.names().iter().chain(&play.names) {
+        performance.bindings.set(name, text);
+    }
     let mut line = 1;
     for step in &play.steps {
         line = step.line;

@@ -20,6 +20,7 @@ pub(super) fn play(text: &str) -> Result<Play, BadPlay> {
         specs: Vec::new(),
         cases: Vec::new(),
         settings: Vec::new(),
+        names: Vec::new(),
         steps: Vec::new(),
     };
     for block in blocks(text)? {
@@ -30,6 +31,7 @@ pub(super) fn play(text: &str) -> Result<Play, BadPlay> {
                 }
                 describe(&mut play, key, value.trim(), &block)?;
             }
+            _ if block.head.starts_with("let ") => play.names.push(name_of(&block)?),
             _ => play.steps.push(Step { line: block.line, act: act(&block)? }),
         }
     }
@@ -74,6 +76,14 @@ fn describe(play: &mut Play, key: &str, value: &str, block: &Block<'_>) -> Resul
         }
     }
     Ok(())
+}
+
+/// Reads `let $name text`.
+fn name_of(block: &Block<'_>) -> Result<(String, String), BadPlay> {
+    let told = block.head.strip_prefix("let $").and_then(|rest| rest.split_once(' '));
+    let (name, text) = told.ok_or_else(|| block.bad("let $name text"))?;
+    let text = octets(text).and_then(|octets| String::from_utf8(octets).ok());
+    Ok((name.to_owned(), text.ok_or_else(|| block.bad("an unknown escape in a text"))?))
 }
 
 fn act(block: &Block<'_>) -> Result<Act, BadPlay> {
@@ -317,6 +327,13 @@ fn octets(text: &str) -> Option<Vec<u8>> {
 mod tests {
     use super::*;
     use crate::play::Bindings;
+
+    #[test]
+    fn a_name_can_be_given_its_text() {
+        let play = Play::parse("title: t\nlet $sdp v=0\\r\\n\n").unwrap();
+
+        assert_eq!(play.names, [("sdp".to_owned(), "v=0\r\n".to_owned())]);
+    }
 
     const ANN_WRITES: &str = "\
 # A comment.

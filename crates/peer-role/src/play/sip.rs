@@ -80,8 +80,13 @@ impl SipLine {
         }
         headers.extend(self.headers.iter().map(|(name, value)| (name.clone(), bindings.fill(value))));
         let start = format!("{} {} SIP/2.0", self.method, bindings.fill(&self.uri));
-        RawMessage { start, headers, body: self.body.clone() }
+        RawMessage { start, headers, body: filled(&self.body, bindings) }
     }
+}
+
+/// Returns a body with its names filled in, if it is a text.
+pub(crate) fn filled(body: &Bytes, bindings: &Bindings) -> Bytes {
+    std::str::from_utf8(body).map_or_else(|_| body.clone(), |text| bindings.fill(text).into())
 }
 
 impl SipPattern {
