@@ -18,7 +18,7 @@ pub mod session;
 mod text;
 
 pub use address::{Profile, Unmappable, jid_to_sip, sip_to_jid};
-pub use error::{Failure, Refusal, error_to_sip, failure_to_xmpp, response_to_xmpp};
+pub use error::{Diagnosis, Failure, Refusal, error_to_sip, failure_to_xmpp, response_to_xmpp};
 pub use iq::iq_answer;
 pub use loss::{Loss, Losses, Translated};
 pub use message::{

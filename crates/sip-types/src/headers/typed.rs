@@ -130,12 +130,16 @@ impl Headers {
             .collect()
     }
 
-    /// Returns `ms-diagnostics`, else `ms-diagnostics-public`, if well-formed.
+    /// Returns `ms-diagnostics`, else `ms-diagnostics-public`, else `ms-client-diagnostics`, if well-formed.
     #[must_use]
     pub fn ms_diagnostics(&self) -> Option<MsDiagnostics> {
         [HeaderName::MsDiagnostics, HeaderName::MsDiagnosticsPublic]
             .into_iter()
             .find_map(|name| self.shared(name).and_then(MsDiagnostics::parse))
+            .or_else(|| {
+                let value = self.get_other("ms-client-diagnostics")?;
+                MsDiagnostics::parse(Text::from(String::from_utf8_lossy(value).as_ref()))
+            })
     }
 
     /// Parses every header that has a typed value here.
@@ -220,7 +224,7 @@ fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::text::HeaderText;
+    use crate::text::{HeaderText, Token};
 
     #[test]
     fn a_date_reads_as_it_prints() {
@@ -256,12 +260,14 @@ mod tests {
     }
 
     #[test]
-    fn diagnostics_are_found_under_either_name() {
+    fn diagnostics_are_found_under_each_of_their_names() {
         let mut headers = Headers::default();
         assert_eq!(headers.ms_diagnostics(), None);
 
+        let client = Token::parse("Ms-Client-Diagnostics").unwrap();
+        headers.push_other(&client, &HeaderText::from_static("52094;reason=\"y\""));
+        assert_eq!(headers.ms_diagnostics().unwrap().id, 52094);
         headers.push(HeaderName::MsDiagnosticsPublic, &HeaderText::from_static("1009;reason=\"x\""));
-
         assert_eq!(headers.ms_diagnostics().unwrap().id, 1009);
     }
 }

@@ -3,6 +3,7 @@
 use sip_types::{HeaderName, Response, reason_phrase};
 use xmpp_types::stanza_error::{ErrorType, StanzaCondition, StanzaError};
 
+use super::diagnosis::Diagnosis;
 use crate::address::{jid_as_iri, sip_to_jid};
 use crate::loss::{Loss, Losses, Translated};
 use crate::text::clean_for_xml;
@@ -14,7 +15,11 @@ use crate::text::clean_for_xml;
 pub fn response_to_xmpp(response: &Response) -> Translated<StanzaError> {
     let mut losses = Losses::NONE;
     let retry_after = response.headers().retry_after().ok().flatten();
-    let (kind, condition) = status_to_condition(response.status(), retry_after.is_some());
+    let (kind, condition) = match response.headers().warnings().iter().any(|warning| warning.code == BLOCKED)
+    {
+        true => (ErrorType::Modify, StanzaCondition::NotAcceptable),
+        false => status_to_condition(response.status(), retry_after.is_some()),
+    };
     let mut error = StanzaError::new(condition).with_type(kind);
     match condition {
         StanzaCondition::Gone if response.status() == 301 => {
@@ -61,6 +66,10 @@ pub const fn status_to_condition(status: u16, retry: bool) -> (ErrorType, Stanza
         _ => (Cancel, C::UndefinedCondition),
     }
 }
+
+/// A Warning of Microsoft's filters: the text holds what policy forbids, such as a link. Another text would pass, whatever
+/// the status says.
+const BLOCKED: u16 = 309;
 
 /// Why a request had no final response from the other side.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,7 +140,9 @@ fn text(response: &Response, retry_after: Option<u32>, losses: &mut Losses) -> S
     let reason = response.reason().trim();
     let reason = if reason.is_empty() { reason_phrase(response.status()) } else { reason };
     let mut text = format!("{} {reason}", response.status());
-    if let Some(words) = diagnostics(response).or_else(|| warning(response, losses)) {
+    if let Some(words) =
+        Diagnosis::of(response).map(|found| found.words()).or_else(|| warning(response, losses))
+    {
         text.push_str(" (");
         text.push_str(&words);
         text.push(')');
@@ -142,17 +153,6 @@ fn text(response: &Response, retry_after: Option<u32>, losses: &mut Losses) -> S
     let (text, removed) = clean_for_xml(text.into());
     losses.add_if(removed, Loss::Characters);
     text.into_owned()
-}
-
-/// Returns the words of Microsoft's diagnostics, with their number for support (MS-OCER §2.2.1).
-fn diagnostics(response: &Response) -> Option<String> {
-    let found = response.headers().ms_diagnostics()?;
-    let reason = found.params.unquoted("reason").unwrap_or_default();
-    Some(if reason.is_empty() {
-        format!("ms-diagnostics {}", found.id)
-    } else {
-        format!("{reason}, {}", found.id)
-    })
 }
 
 fn warning(response: &Response, losses: &mut Losses) -> Option<String> {

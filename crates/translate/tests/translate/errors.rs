@@ -1,7 +1,7 @@
 //! RFC 7247 §7, both tables whole.
 
 use sip_types::{HeaderName, Limits, Message, Response, parse_datagram};
-use translate::error::{condition_to_status, status_to_condition};
+use translate::error::{Diagnosis, condition_to_status, status_to_condition};
 use translate::{Failure, Loss, error_to_sip, failure_to_xmpp, response_to_xmpp};
 use xmpp_types::jid::Jid;
 use xmpp_types::stanza_error::{ErrorType, StanzaCondition as C, StanzaError};
@@ -173,9 +173,39 @@ fn the_text_has_the_status_the_diagnostics_and_when_to_try_again() {
             "Warning: 309 fe.s.example \"Message contains links\"\r\n",
             "606 Not Acceptable (Message contains links, 309)",
         ),
+        // A number without words has those of the table; one that nobody knows stays a number.
+        (
+            "404 Not Found",
+            "ms-diagnostics-public: 4005\r\n",
+            "404 Not Found (the user is not enabled for SIP, 4005)",
+        ),
+        ("480 Gone", "ms-client-diagnostics: 52094\r\n", "480 Gone (ms-diagnostics 52094)"),
     ] {
         assert_eq!(response_to_xmpp(&response(start, headers)).value.text.as_deref(), Some(text));
     }
+}
+
+#[test]
+fn a_text_that_a_filter_blocked_is_not_acceptable_whatever_the_status() {
+    for start in ["606 Not Acceptable", "403 Forbidden", "500 Server Internal Error"] {
+        let error = response_to_xmpp(&response(start, "Warning: 309 fe.s.example \"Links\"\r\n")).value;
+
+        assert_eq!((error.condition, error.kind), (C::NotAcceptable, ErrorType::Modify), "{start}");
+    }
+}
+
+#[test]
+fn a_diagnosis_says_what_the_operators_can_do() {
+    let of = |headers: &str| Diagnosis::of(&response("504 Server Time-out", headers));
+
+    let known =
+        of("ms-diagnostics: 1010;reason=\"Certificate trust\";source=\"edge.s.example\"\r\n").unwrap();
+
+    assert_eq!((known.id, known.reason.as_str()), (1010, "Certificate trust"));
+    assert_eq!(known.source.as_deref(), Some("edge.s.example"));
+    assert!(known.remedy.unwrap().contains("issuer"));
+    assert_eq!(of("ms-diagnostics: 99999;reason=\"x\"\r\n").unwrap().remedy, None);
+    assert_eq!(of("ms-diagnostics: nonsense\r\n"), None);
 }
 
 #[test]
