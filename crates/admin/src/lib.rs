@@ -12,7 +12,7 @@ pub use ask::{AskError, ask};
 pub use serve::{Server, SocketError, serve};
 pub use shapes::{
     Certificate, Direction, Gateway, Level, Link, Partner, Proxy, Queue, QueuedPartner, Reply, Request,
-    Status, Stream,
+    Status, Stream, User,
 };
 
 /// How long a request may be.

@@ -12,6 +12,11 @@ pub enum Request {
     Partners,
     /// What waits.
     Queue,
+    /// Whether a SIP user may federate.
+    User {
+        /// His address.
+        address: String,
+    },
     /// How much is logged, and from now on how much if `level` is there.
     LogLevel {
         /// The level to change to.
@@ -41,6 +46,8 @@ pub enum Reply {
     },
     /// To [`Request::Queue`].
     Queue(Queue),
+    /// To [`Request::User`].
+    User(User),
     /// To [`Request::LogLevel`].
     LogLevel {
         /// What holds from now on.
@@ -216,6 +223,19 @@ pub struct Partner {
     pub streams: usize,
     /// What people noted about it.
     pub description: Option<String>,
+}
+
+/// Whether a SIP user may federate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct User {
+    /// His address in its normal form.
+    pub address: String,
+    /// Whether he may.
+    pub may_federate: bool,
+    /// Why, in words.
+    pub why: String,
+    /// Where that was read, in words.
+    pub source: String,
 }
 
 /// What waits.

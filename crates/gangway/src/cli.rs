@@ -3,6 +3,7 @@
 pub(crate) mod ask;
 mod check;
 mod partner;
+pub(crate) mod user;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -54,6 +55,16 @@ enum Command {
     Streams(Ask),
     /// Shows what waits in the running process.
     Queue(Ask),
+    /// Says whether a SIP user may federate, and why: which list or setting names him.
+    ///
+    /// Asks the running process, which has the lists as they were read last; without one, reads the file and the lists.
+    /// Ends with 0 if he may and with 1 if not.
+    User {
+        /// The user's address, such as `bob@example.com` or `sip:bob@example.com`.
+        address: String,
+        #[command(flatten)]
+        ask: Ask,
+    },
     /// The partners: which there are, whether one can be reached, and changes of the configuration file.
     #[command(subcommand)]
     Partner(partner::PartnerCommand),
@@ -96,7 +107,11 @@ struct Ask {
 
 impl Ask {
     fn run(&self, request: &Request) -> ExitCode {
-        ask::run(&self.at.config, request, if self.json { Form::Json } else { Form::Words })
+        ask::run(&self.at.config, request, self.form())
+    }
+
+    fn form(&self) -> Form {
+        if self.json { Form::Json } else { Form::Words }
     }
 }
 
@@ -115,6 +130,7 @@ pub fn main() -> ExitCode {
         Command::Gateway(at) => run(&at, Which::Gateway),
         Command::Status(ask) => ask.run(&Request::Status),
         Command::Streams(ask) => ask.run(&Request::Streams),
+        Command::User { address, ask } => user::run(&ask.at.config, &address, ask.form()),
         Command::Partner(command) => partner::run(&command),
         Command::Queue(ask) => ask.run(&Request::Queue),
         Command::LogLevel { level, ask } => match level.as_deref().map(parse_level).transpose() {

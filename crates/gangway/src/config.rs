@@ -11,6 +11,7 @@ pub mod settings;
 
 pub mod check;
 mod reader;
+pub mod users;
 mod value;
 
 use std::io::IsTerminal as _;

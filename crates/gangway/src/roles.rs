@@ -12,6 +12,7 @@ pub(crate) mod keeper;
 mod notices;
 pub(crate) mod probing;
 pub(crate) mod proxy;
+mod restart;
 mod tls;
 
 use std::process::ExitCode;
@@ -75,6 +76,7 @@ pub(crate) struct House {
     site: Site,
     in_process: bool,
     proxy: Option<Controls<proxy::Command>>,
+    gateway: Option<Controls<gateway::Command>>,
     // Dropped last: whoever asks hears until the end.
     _admin: admin::Server,
 }
@@ -121,7 +123,7 @@ pub(crate) fn start(reading: &Arc<Reading>, which: Which) -> Result<House, Vec<S
         controls.proxy = Some(control);
         roles.push(running);
     }
-    let reloaded = controls.proxy.clone();
+    let (proxy, gateway) = (controls.proxy.clone(), controls.gateway.clone());
     let shared: Shared = Arc::new(RwLock::new(Arc::clone(reading)));
     let desk = answers::Desk {
         reading: Arc::clone(&shared),
@@ -134,7 +136,7 @@ pub(crate) fn start(reading: &Arc<Reading>, which: Which) -> Result<House, Vec<S
     let socket = &configuration.admin_socket.value;
     let admin =
         admin::serve(socket, move |request| desk.answer(request)).map_err(|why| one(why.to_string()))?;
-    Ok(House { reading: shared, tell, told, roles, site, in_process, proxy: reloaded, _admin: admin })
+    Ok(House { reading: shared, tell, told, roles, site, in_process, proxy, gateway, _admin: admin })
 }
 
 fn absent(reading: &Reading, which: Which) -> Option<String> {
@@ -216,7 +218,8 @@ impl Site {
         &mut self,
         gateway: &config::model::Gateway,
     ) -> Result<(gateway::Driven, World<gateway::Driven>), String> {
-        let settings = gateway::settings(&self.reading, gateway, self.stop_within)?;
+        let mut settings = gateway::settings(gateway, self.stop_within)?;
+        settings.proxies = gateway::proxies(&self.reading, gateway)?;
         let listeners = bind(gateway::listeners(&self.reading, gateway))?;
         let path = &gateway.store.value;
         if let Some(above) = path.parent() {
@@ -404,13 +407,30 @@ impl House {
             }
             (None, _) | (_, None) => None,
         };
+        let of_gateway = match (&configuration.gateway, &self.gateway) {
+            (Some(settings), Some(gateway)) => {
+                Some((gateway::settings(settings, self.site.stop_within)?, gateway))
+            }
+            (None, _) | (_, None) => None,
+        };
         self.site.tls.replace(spec).map_err(lines)?;
         if let Some((settings, proxy)) = settings {
             // A proxy that is gone has told so.
             let _ = proxy.command_blocking(proxy::Command::Reload(Box::new(settings)));
         }
+        if let Some((settings, gateway)) = of_gateway {
+            let _ = gateway.command_blocking(gateway::Command::Reload(Box::new(settings)));
+        }
+        let running = restart::Roles { proxy: self.proxy.is_some(), gateway: self.gateway.is_some() };
+        let started = self.site.reading.configuration();
+        let kept = started.map(|started| restart::wanted_by(started, configuration, running));
+        let kept = kept.unwrap_or_default();
         *self.reading.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(reading);
-        Ok("read again: certificates, partners and the proxy's limits are in effect; listeners and `[gateway]` need a restart".into())
+        Ok(if kept.is_empty() {
+            "read again: all of it is in effect".to_owned()
+        } else {
+            format!("read again: in effect, but for {}: that needs a restart", kept.join(", "))
+        })
     }
 
     /// Ends one role after the other, those first that others still carry for.

@@ -13,6 +13,7 @@ use xmpp_proto::link::ReceivedId;
 use crate::delivery::{Number, StoreOrder, ToSip, ToXmpp};
 use crate::links::{LinkEvent, Links, Sent};
 use crate::notice::{Notice, Trace};
+use crate::policy::Policy;
 use crate::record::{NotStored, Record, Recovered, Ticket};
 use crate::settings::Settings;
 use crate::unknown::Unknown;
@@ -207,6 +208,12 @@ impl Gateway {
             links: self.links.states(),
             stopping: self.stopping.is_some(),
         }
+    }
+
+    /// Returns who may federate.
+    #[must_use]
+    pub fn policy(&self) -> Arc<Policy> {
+        Arc::clone(&self.settings.policy)
     }
 
     /// Lets the parts tell each other until none has anything to say.

@@ -44,7 +44,7 @@ fn socket(file: &Path) -> Result<std::path::PathBuf, ExitCode> {
     })
 }
 
-fn show(reply: &Reply, form: Form) -> ExitCode {
+pub fn show(reply: &Reply, form: Form) -> ExitCode {
     if let (Reply::Refused { reason }, Form::Words) = (reply, form) {
         super::complain(reason);
         return ExitCode::from(super::WRONG);
@@ -63,6 +63,7 @@ fn words(reply: &Reply) -> String {
         Reply::Streams { streams } => words_of_streams(streams),
         Reply::Partners { partners } => words_of_partners(partners),
         Reply::Queue(queue) => words_of_queue(queue),
+        Reply::User(user) => super::user::words(user),
         Reply::LogLevel { level } => format!("{}\n", level.as_str()),
         Reply::Done { note } => format!("{note}\n"),
         Reply::Refused { reason } => format!("{reason}\n"),

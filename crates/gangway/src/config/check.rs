@@ -1,7 +1,7 @@
 //! What several settings together, or a setting and the machine, can have wrong.
 
 mod certificates;
-mod files;
+pub(super) mod files;
 mod gateway;
 mod partners;
 mod proxy;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::mistake::Span;
 use super::reader::Node;
+use super::users::{self, Users};
 use super::value::{At, Value};
 
 /// A whole file, right in each of its settings.
@@ -176,6 +177,7 @@ pub struct Gateway {
     pub listen: Vec<SipListen>,
     pub domains: Vec<SipDomain>,
     pub conversations: Conversations,
+    pub users: Users,
     pub links: Vec<GatewayLink>,
     pub limits: GatewayLimits,
 }
@@ -438,6 +440,7 @@ fn build_gateway(node: &Node, here: &impl Fn(At<PathBuf>) -> At<PathBuf>) -> Opt
         listen: node.tables("listen").iter().filter_map(build_sip_listen).collect(),
         domains: node.tables("domain").iter().filter_map(build_sip_domain).collect(),
         conversations: build_conversations(node.tables("conversations").first()?)?,
+        users: users::build(node.tables("users").first()?, here)?,
         links: node.tables("link").iter().filter_map(build_gateway_link).collect(),
         limits: build_gateway_limits(node.tables("limits").first()?)?,
     })

@@ -93,6 +93,8 @@ pub enum Kind {
     Resolver,
     /// An address, or a network by its prefix: `192.0.2.10`, `192.0.2.0/24`.
     Network,
+    /// A SIP user's address, or a domain for all its users.
+    User,
     /// Several of the same.
     List(&'static Kind),
 }
@@ -125,6 +127,7 @@ impl Kind {
             Self::Fingerprint => "a SHA-256 fingerprint".into(),
             Self::Resolver => "the address of a DNS server".into(),
             Self::Network => "an IP address, or a network with its prefix".into(),
+            Self::User => "the address of a SIP user, or a domain".into(),
             Self::List(kind) => format!("a list, each {}", kind.describe()),
         }
     }
@@ -148,6 +151,7 @@ impl Kind {
             Self::Fingerprint => "\"5f:3a:…\" (32 octets)",
             Self::Resolver => "\"192.0.2.53\"",
             Self::Network => "\"192.0.2.0/24\"",
+            Self::User => "\"bob@example.com\"",
             Self::List(_) => "[\"…\", \"…\"]",
         }
     }

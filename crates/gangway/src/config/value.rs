@@ -7,6 +7,7 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::DeValue;
 
+use gateway_role::policy::Whom;
 use xmpp_types::jid::DomainName;
 
 use super::mistake::{Mistake, Span, closest};
@@ -32,7 +33,7 @@ impl<T> Deref for At<T> {
 /// A value by its kind; kinds that are text here are given their types by the model.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
-    /// Text, Choice, Domain, Host, NextHop, Path, Identity, Trust.
+    /// Text, Choice, Domain, Host, NextHop, User, Path, Identity, Trust.
     Text(String),
     /// Boolean.
     Boolean(bool),
@@ -128,6 +129,10 @@ fn read_text(kind: &Kind, text: &str, span: &Span) -> Result<Value, Mistake> {
         Kind::Fingerprint => Value::Fingerprint(fingerprint(text).ok_or_else(no)?),
         Kind::Domain => Value::Text(domain(text).map_err(|why| Mistake::error(span, why))?),
         Kind::Host => Value::Text(split_host(text).map(|_| text.to_owned()).ok_or_else(no)?),
+        Kind::User => match Whom::parse(text) {
+            Ok(whom) => Value::Text(whom.to_string()),
+            Err(why) => return Err(no().help(format!("`{text}` names nobody: {why}"))),
+        },
         Kind::NextHop => Value::Text(text.to_owned()),
         Kind::Boolean | Kind::Count(..) | Kind::List(_) => return Err(no()),
     })

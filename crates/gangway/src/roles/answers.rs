@@ -61,6 +61,7 @@ impl Desk {
             Request::Streams => Reply::Streams { streams: self.streams().into_iter().map(stream).collect() },
             Request::Partners => Reply::Partners { partners: self.partners() },
             Request::Queue => Reply::Queue(self.queue()),
+            Request::User { address } => self.user(&address),
             Request::LogLevel { level } => {
                 if let Some(level) = level {
                     self.volume.set(level);
@@ -145,6 +146,18 @@ impl Desk {
 
     fn gateway(&self) -> Option<gateway_role::Snapshot> {
         ask(self.roles.gateway.as_ref()?, gateway::Command::Snapshot)
+    }
+
+    fn user(&self, address: &str) -> Reply {
+        let reading = self.current();
+        let settings = reading.configuration().and_then(|configuration| configuration.gateway.as_ref());
+        let policy = self.roles.gateway.as_ref().and_then(|gateway| ask(gateway, gateway::Command::Policy));
+        match (settings, policy) {
+            (Some(settings), Some(policy)) => {
+                crate::cli::user::answer(address, settings, &policy, "as the running gateway has it")
+            }
+            _ => Reply::Refused { reason: "no gateway runs here, which alone knows SIP users".into() },
+        }
     }
 
     fn queue(&self) -> admin::Queue {

@@ -6,6 +6,7 @@ use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
 use clock_types::{Moment, Now};
+use gateway_role::policy::Policy;
 use gateway_role::{
     AddressRange, ConversationSettings, Dialect, Gateway, Notice, Output, Peers, ProxyLink, Record, Settings,
     SipDomain, Snapshot, Ticket,
@@ -21,12 +22,16 @@ use xmpp_types::jid::DomainName;
 use super::keeper::Stored;
 use crate::config::check::SYSTEM;
 use crate::config::model::{self, Headlines, SipListen, SipProfile, SipTransport};
-use crate::config::{At, Reading};
+use crate::config::{At, Reading, users};
 
 /// What the operator's side asks of a running gateway.
 pub enum Command {
     /// How it is.
     Snapshot(SyncSender<Snapshot>),
+    /// Who may federate.
+    Policy(SyncSender<Arc<Policy>>),
+    /// Other settings to put into effect.
+    Reload(Box<Settings>),
 }
 
 /// The gateway in its driver.
@@ -42,10 +47,12 @@ impl Role for Driven {
         self.0.handle_event(event, now);
     }
 
-    fn handle_command(&mut self, command: Command, _now: Now) {
+    fn handle_command(&mut self, command: Command, now: Now) {
         match command {
             // Whoever asked may have gone away.
             Command::Snapshot(asker) => drop(asker.try_send(self.0.snapshot())),
+            Command::Policy(asker) => drop(asker.try_send(self.0.policy())),
+            Command::Reload(settings) => self.0.handle_settings(*settings, now),
         }
     }
 
@@ -75,15 +82,11 @@ impl Role for Driven {
     }
 }
 
-/// Returns what the role is told.
+/// Returns what the role is told, less its proxies.
 ///
 /// # Errors
-/// A proxy's name cannot be looked up; says which setting has it.
-pub fn settings(
-    reading: &Reading,
-    gateway: &model::Gateway,
-    stop_within: Duration,
-) -> Result<Settings, String> {
+/// A list of users is wrong; says which line.
+pub fn settings(gateway: &model::Gateway, stop_within: Duration) -> Result<Settings, String> {
     let listeners =
         (0..).zip(&gateway.listen).map(|(number, listen)| listener(gateway, number, listen)).collect();
     let tls = gateway.listen.iter().find(|listen| *listen.transport == SipTransport::Tls);
@@ -106,10 +109,7 @@ pub fn settings(
         .collect();
 
     let mut settings = Settings::new(sip);
-    settings.proxies = gateway.links.iter().map(|link| proxy(reading, link)).collect::<Result<_, _>>()?;
-    if settings.proxies.is_empty() {
-        settings.proxies.push(ProxyLink { name: "proxy".into(), remote: Remote::InProcess, tls: None });
-    }
+    settings.policy = Arc::new(users::policy(&gateway.users)?);
     settings.domains = gateway.domains.iter().filter_map(domain).collect();
     settings.conversations = conversations(&gateway.conversations);
     settings.delivery.hold = gateway.hold_time;
@@ -121,6 +121,17 @@ pub fn settings(
     settings.to_xmpp.kind = if gateway.normal_messages { MessageKind::Normal } else { MessageKind::Chat };
     settings.stop_within = stop_within;
     Ok(settings)
+}
+
+/// Returns the proxies to attach to.
+///
+/// # Errors
+/// A proxy's name cannot be looked up; says which setting has it.
+pub fn proxies(reading: &Reading, gateway: &model::Gateway) -> Result<Vec<ProxyLink>, String> {
+    if gateway.links.is_empty() {
+        return Ok(vec![ProxyLink { name: "proxy".into(), remote: Remote::InProcess, tls: None }]);
+    }
+    gateway.links.iter().map(|link| proxy(reading, link)).collect()
 }
 
 /// Returns the sockets that the role wants open, in the order of its listeners.

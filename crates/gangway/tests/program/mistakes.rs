@@ -13,6 +13,11 @@ fn said(name: &str) {
     let everybody = std::fs::Permissions::from_mode(0o644);
     std::fs::set_permissions(place.path("open-key.pem"), everybody).expect("it is ours");
     place.write("secret", "short\n");
+    place.write(
+        "staff",
+        "bob@example.com\n\n# temporary staff\neve@example.com\nno body@example.com\n@\nann@else.example\n",
+    );
+    std::fs::write(place.path("binary"), [0xc3, 0x28]).expect("the file can be written");
 
     let output = place.run(&["check", "--config", "gangway.toml"]);
 
@@ -50,6 +55,11 @@ fn the_five_impossible_negotiations_and_those_in_clear_are_told() {
 #[test]
 fn files_that_cannot_serve_are_told() {
     said("files");
+}
+
+#[test]
+fn lists_of_users_that_name_nobody_or_contradict_are_told() {
+    said("users");
 }
 
 #[test]

@@ -136,6 +136,64 @@ fn a_reload_of_a_wrong_file_keeps_what_is_in_effect_and_says_why() {
 }
 
 #[test]
+fn who_may_federate_is_read_again_and_the_running_process_says_why() {
+    let place = Place::new().with_certificates();
+    let users = "[gateway.users]\ndefault = \"refused\"\nallowed-files = [\"staff\"]\n\n[admin]";
+    place.write("gangway.toml", &BOTH.replace("[admin]", users));
+    place.write("staff", "bob@example.com\n");
+    let of_file = place.run(&["user", "sip:Bob@example.com", "--config", "gangway.toml"]);
+    let mut child = place.start(&["run", "--config", "gangway.toml"]);
+    until_answered(&place.path("admin.sock"), &mut child, |_| true);
+
+    let before = place.run(&["user", "ann@example.com", "--config", "gangway.toml"]);
+    place.write("staff", "bob@example.com\nann@example.com # since today\n");
+    let unread = place.run(&["user", "ann@example.com", "--config", "gangway.toml"]);
+    let reload = place.run(&["reload", "--config", "gangway.toml"]);
+    let after = place.run(&["user", "ann@example.com", "--config", "gangway.toml"]);
+    let stranger = place.run(&["user", "ann@partner.example", "--config", "gangway.toml"]);
+    ask(&place.path("admin.sock"), &Request::Stop).unwrap();
+
+    let text = |output: &std::process::Output| String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        text(&of_file).starts_with("bob@example.com: may federate: the address is named in "),
+        "{of_file:?}"
+    );
+    assert!(text(&of_file).contains("staff, line 1\n(no process runs"), "{of_file:?}");
+    for refused in [before, unread] {
+        let said = "ann@example.com: may not federate: nothing names the address or its domain\n";
+        assert!(text(&refused).starts_with(said), "{refused:?}");
+        assert_eq!(refused.status.code(), Some(1));
+    }
+    assert_eq!(text(&reload), "read again: all of it is in effect\n");
+    assert!(text(&after).contains("staff, line 2\n(as the running gateway has it)"), "{after:?}");
+    assert_eq!(after.status.code(), Some(0));
+    assert!(text(&stranger).contains("no SIP domain that is served here"), "{stranger:?}");
+    assert!(child.0.wait().unwrap().success(), "{}", log(child));
+}
+
+#[test]
+fn a_reload_says_what_needs_a_restart() {
+    let place = Place::new().with_certificates();
+    place.write("gangway.toml", BOTH);
+    let mut child = place.start(&["run", "--config", "gangway.toml"]);
+    until_answered(&place.path("admin.sock"), &mut child, |_| true);
+
+    let changed = BOTH
+        .replace("name = \"127.0.0.1:5060\"", "name = \"127.0.0.1:5062\"")
+        .replace("store = \"gateway.db\"", "store = \"gateway.db\"\nhold-time = \"1 s\"");
+    place.write("gangway.toml", &changed);
+    let reload = ask(&place.path("admin.sock"), &Request::Reload).unwrap();
+    ask(&place.path("admin.sock"), &Request::Stop).unwrap();
+
+    let Reply::Done { note } = reload else { panic!("{reload:?}") };
+    assert_eq!(
+        note,
+        "read again: in effect, but for `hold-time` of `[gateway]`, `[[gateway.listen]]`: that needs a restart"
+    );
+    assert!(child.0.wait().unwrap().success(), "{}", log(child));
+}
+
+#[test]
 fn a_port_in_use_names_the_setting() {
     let place = Place::new().with_certificates();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

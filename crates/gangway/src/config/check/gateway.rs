@@ -3,6 +3,7 @@ use sip_types::SipUri;
 
 use crate::config::mistake::Mistake;
 use crate::config::model::{Configuration, Gateway, SipDomain, SipListen, SipTransport};
+use crate::config::users;
 
 /// What is wrong with `[gateway]`.
 pub fn check(configuration: &Configuration, findings: &mut Vec<Mistake>) {
@@ -41,6 +42,7 @@ pub fn check(configuration: &Configuration, findings: &mut Vec<Mistake>) {
     for domain in &gateway.domains {
         check_domain(gateway, domain, findings);
     }
+    users::check(&gateway.users, &gateway.domains, findings);
     check_both(configuration, gateway, findings);
 }
 

@@ -49,7 +49,7 @@ pub static GATEWAY: Section = Section {
         )
         .or("\"chat\""),
     ],
-    children: &[&LISTEN, &DOMAIN, &CONVERSATIONS, &LINK, &LIMITS],
+    children: &[&LISTEN, &DOMAIN, &CONVERSATIONS, &USERS, &LINK, &LIMITS],
 };
 
 static LISTEN: Section = Section {
@@ -185,6 +185,38 @@ static CONVERSATIONS: Section = Section {
         count("open", 1, 10_000_000, "Conversations that are open at once.").or("50000"),
         count("open-per-domain", 1, 10_000_000, "Conversations that are open at once with users of one SIP domain.")
             .or("20000"),
+    ],
+    children: &[],
+};
+
+static USERS: Section = Section {
+    name: "users",
+    shape: Shape::Always,
+    doc: "Which SIP users may federate. What is said of an address goes before what is said of its domain, and that \
+          before `default`. To XMPP users whoever may not does not exist; he himself gets a 403 that says why. The \
+          lists are read again on reload; `gangway user ADDRESS` says what holds for one.",
+    settings: &[
+        setting(
+            "default",
+            Kind::Choice(&[
+                ("allowed", "whoever is not named below may"),
+                ("refused", "only those may who are named below"),
+            ]),
+            "What holds for users whom nothing below names.",
+        )
+        .or("\"allowed\"")
+        .microsoft("EnableXmppAccess of CsExternalAccessPolicy"),
+        setting("allowed", Kind::List(&Kind::User), "Addresses and domains that may.").or("[]"),
+        setting("refused", Kind::List(&Kind::User), "Addresses and domains that may not.").or("[]"),
+        setting(
+            "allowed-files",
+            Kind::List(&Kind::Path),
+            "Files of addresses and domains that may, one on a line; what follows a `#` is for people. They may be \
+             long: 100,000 lines cost nothing while messages flow.",
+        )
+        .or("[]"),
+        setting("refused-files", Kind::List(&Kind::Path), "Files, of the same form, of those that may not.")
+            .or("[]"),
     ],
     children: &[],
 };
