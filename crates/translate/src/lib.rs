@@ -14,6 +14,7 @@ mod iq;
 mod loss;
 pub mod message;
 mod payload;
+pub mod presence;
 pub mod session;
 mod text;
 

@@ -115,6 +115,10 @@ namespaces! {
     DATA_MODEL = "urn:ietf:params:xml:ns:pidf:data-model";
     /// Rich presence (RFC 4480).
     RPID = "urn:ietf:params:xml:ns:pidf:rpid";
+    /// Rich presence as a draft of 2002 had it, which Microsoft's servers speak (MS-PRES §2.2.1).
+    RPID_STATUS = "urn:ietf:params:xml:ns:pidf:status:rpid-status";
+    /// Contact information in presence documents (RFC 4482).
+    CIPID = "urn:ietf:params:xml:ns:pidf:cipid";
     /// Composing indications (RFC 3994).
     IS_COMPOSING = "urn:ietf:params:xml:ns:im-iscomposing";
     /// The namespace that the prefix `xml` is bound to for ever (XML-NAMES §3).

@@ -18,6 +18,8 @@ pub struct Printer {
     mapped: Namespace,
     /// Prefixes that what surrounds the element has bound.
     prefixes: Vec<(Name, Namespace)>,
+    /// Whether the outermost element binds them itself.
+    declares: bool,
 }
 
 impl Printer {
@@ -28,13 +30,26 @@ impl Printer {
     pub fn new(content: impl Into<Namespace>) -> Self {
         let content = content.into();
         let prefixes = vec![(Name::from("stream"), Namespace::from(ns::STREAMS))];
-        Self { mapped: content.clone(), content, prefixes }
+        Self { mapped: content.clone(), content, prefixes, declares: false }
     }
 
     /// Returns a printer for elements that stand alone.
     #[must_use]
     pub fn document() -> Self {
-        Self { content: Namespace::NONE, mapped: Namespace::from(ns::SERVER), prefixes: Vec::new() }
+        Self {
+            content: Namespace::NONE,
+            mapped: Namespace::from(ns::SERVER),
+            prefixes: Vec::new(),
+            declares: false,
+        }
+    }
+
+    /// Returns the printer, whose outermost element now binds the prefixes itself: for documents whose
+    /// readers look for a prefix rather than for its namespace.
+    #[must_use]
+    pub fn declaring(mut self) -> Self {
+        self.declares = true;
+        self
     }
 
     /// Returns the printer, told that the stream header we sent bound `prefix` to `ns`.
@@ -50,10 +65,10 @@ impl Printer {
 
     /// Prints `element` at the end of `out`.
     pub fn print(&self, element: &Element, out: &mut Vec<u8>) {
-        self.element(element, &self.content, out);
+        self.element(element, &self.content, self.declares, out);
     }
 
-    fn element(&self, element: &Element, default: &Namespace, out: &mut Vec<u8>) {
+    fn element(&self, element: &Element, default: &Namespace, declares: bool, out: &mut Vec<u8>) {
         let namespace = self.on_the_wire(element.raw_namespace());
         let prefix = if namespace == default { None } else { self.prefix_of(namespace) };
         out.push(b'<');
@@ -66,6 +81,15 @@ impl Printer {
             out.push(b'\'');
             namespace
         };
+        if declares {
+            for (prefix, namespace) in &self.prefixes {
+                out.extend_from_slice(b" xmlns:");
+                out.extend_from_slice(prefix.as_bytes());
+                out.extend_from_slice(b"='");
+                write_attribute(namespace, out);
+                out.push(b'\'');
+            }
+        }
         self.attributes(element.attributes(), out);
         if element.children().is_empty() {
             out.extend_from_slice(b"/>");
@@ -74,7 +98,7 @@ impl Printer {
         out.push(b'>');
         for child in element.children() {
             match child {
-                Node::Element(child) => self.element(child, inner, out),
+                Node::Element(child) => self.element(child, inner, false, out),
                 Node::Text(text) => write_text(text, out),
             }
         }
@@ -220,6 +244,17 @@ mod tests {
         assert_eq!(
             printed(&Printer::new(ns::COMPONENT_ACCEPT), &element),
             "<a xmlns:ns0='jabber:server' ns0:b='1' xmlns:ns1='jabber:component:accept' ns1:b='2'/>"
+        );
+    }
+
+    #[test]
+    fn a_document_can_bind_its_prefixes_itself() {
+        let printer = Printer::document().with_prefix("r", ns::RPID).declaring();
+        let element = Element::new(ns::PIDF, "presence").with_child(Element::new(ns::RPID, "away"));
+
+        assert_eq!(
+            printed(&printer, &element),
+            "<presence xmlns='urn:ietf:params:xml:ns:pidf' xmlns:r='urn:ietf:params:xml:ns:pidf:rpid'><r:away/></presence>"
         );
     }
 

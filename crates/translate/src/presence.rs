@@ -1,0 +1,78 @@
+//! Presence both ways (RFC 8048 §6): stanzas of resources and documents of tuples.
+//!
+//! ```text
+//! <presence/> of each resource ──▶ [Resource] ──▶ PIDF        read_stanza, document
+//! PIDF, msrtc.pidf, categories ──▶ Seen       ──▶ <presence/> read_document, stanza
+//! ```
+//!
+//! Only availability is here; subscriptions are decided by the gateway.
+
+mod microsoft;
+mod read;
+mod stanza;
+mod states;
+#[cfg(test)]
+mod tests;
+mod write;
+
+pub use read::{PIDF_TYPE, Seen, read_document};
+pub use stanza::{read_stanza, stanza, unavailable};
+pub use states::{BadState, Show, StateTable};
+pub use write::{DocumentOptions, document};
+
+/// Tuples of a document that are read, and resources of a user that are written.
+pub const RESOURCES_MAX: usize = 32;
+
+/// Octets of a status text or note that cross; the rest is lost ([`Loss::Length`](crate::Loss::Length)).
+pub const STATUS_MAX: usize = 1024;
+
+/// Status texts of one resource that cross, each in a language of its own.
+pub const STATUSES_MAX: usize = 8;
+
+/// One resource of an XMPP user, or one device of a SIP user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resource {
+    /// Its name: the resourcepart, or the tuple's id without its `ID-` (RFC 8048 §6.2).
+    pub name: Option<String>,
+    /// What it says; `None` when it is unavailable.
+    pub available: Option<Available>,
+}
+
+/// What an available resource says (RFC 6121 §4.7.2).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Available {
+    /// How available.
+    pub show: Show,
+    /// In words, each in a language of its own.
+    pub statuses: Vec<Status>,
+    /// Which of the user's resources he prefers: -128 to 127.
+    pub priority: i8,
+}
+
+/// A text about a state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// Its language (RFC 5646); `None` when none is given.
+    pub language: Option<String>,
+    /// The text; not empty.
+    pub text: String,
+}
+
+impl Status {
+    /// Returns a text without a language.
+    #[must_use]
+    pub fn plain(text: impl Into<String>) -> Self {
+        Self { language: None, text: text.into() }
+    }
+}
+
+/// Returns the resource that stands for its user where only one can: of the available ones the highest
+/// priority, then the most available.
+#[must_use]
+pub fn foremost(resources: &[Resource]) -> Option<&Resource> {
+    resources
+        .iter()
+        .filter_map(|resource| Some((resource, resource.available.as_ref()?)))
+        .max_by_key(|(_, available)| (available.priority, std::cmp::Reverse(available.show)))
+        .map(|(resource, _)| resource)
+}

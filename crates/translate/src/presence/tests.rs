@@ -1,0 +1,283 @@
+use proptest::prelude::*;
+use sip_types::header::ContentType;
+use xmpp_types::jid::Jid;
+use xmpp_types::xml::{Limits, parse_document};
+
+use super::*;
+use crate::address::Profile;
+use crate::loss::Loss;
+
+fn jid(text: &str) -> Jid {
+    Jid::parse(text).unwrap()
+}
+
+fn read(kind: &str, body: &str) -> Seen {
+    read_document(&ContentType::parse(kind).unwrap(), body.as_bytes(), &StateTable::default()).unwrap().value
+}
+
+fn resource(name: &str, show: Show, priority: i8, status: &str) -> Resource {
+    let statuses = [status].into_iter().filter(|text| !text.is_empty()).map(Status::plain).collect();
+    Resource { name: Some(name.to_owned()), available: Some(Available { show, statuses, priority }) }
+}
+
+fn written(resources: &[Resource], options: &DocumentOptions) -> String {
+    let table = StateTable::default();
+    let document = document(&jid("ann@x.example"), resources, Some("Ann"), &table, options).unwrap();
+    String::from_utf8(document.value).unwrap()
+}
+
+fn pidf(inside: &str) -> Seen {
+    read(
+        PIDF_TYPE,
+        &format!(
+            "<?xml version=\"1.0\" encoding=\"utf-16\"?>\n<presence xmlns='urn:ietf:params:xml:ns:pidf' \
+             xmlns:ep='urn:ietf:params:xml:ns:pidf:status:rpid-status' \
+             xmlns:rpid='urn:ietf:params:xml:ns:pidf:rpid' xmlns:dm='urn:ietf:params:xml:ns:pidf:data-model' \
+             xmlns:ci='urn:ietf:params:xml:ns:pidf:cipid' entity='sip:bob@s.example'>{inside}</presence>"
+        ),
+    )
+}
+
+fn only(seen: &Seen) -> &Available {
+    assert_eq!(seen.resources.len(), 1, "{seen:?}");
+    seen.resources[0].available.as_ref().unwrap()
+}
+
+#[test]
+fn one_document_says_it_in_the_words_of_every_reader() {
+    let desk = resource("desk", Show::Dnd, 5, "In a review until 3");
+
+    assert_eq!(
+        written(&[desk], &DocumentOptions::default()),
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
+         <presence xmlns='urn:ietf:params:xml:ns:pidf' xmlns:dm='urn:ietf:params:xml:ns:pidf:data-model' \
+         xmlns:rpid='urn:ietf:params:xml:ns:pidf:rpid' \
+         xmlns:ep='urn:ietf:params:xml:ns:pidf:status:rpid-status' \
+         xmlns:ci='urn:ietf:params:xml:ns:pidf:cipid' entity='sip:ann@x.example'>\
+         <tuple id='ID-desk'><status><basic>open</basic>\
+         <ep:activities><ep:activity>busy</ep:activity></ep:activities>\
+         <show xmlns='jabber:client'>dnd</show></status>\
+         <contact priority='0.039'>sip:ann@x.example;gr=desk</contact><note>In a review until 3</note></tuple>\
+         <dm:person id='p1'><rpid:activities><rpid:busy/></rpid:activities></dm:person>\
+         <ci:display-name>Ann</ci:display-name></presence>"
+    );
+}
+
+#[test]
+fn two_resources_are_two_tuples_and_one_where_only_one_is_read() {
+    let both = [resource("desk", Show::Available, 5, ""), resource("phone", Show::Away, 0, "")];
+    let all = written(&both, &DocumentOptions::default());
+    let one =
+        DocumentOptions { profile: Profile::BareAddress, one_tuple: true, ..DocumentOptions::default() };
+    let one = written(&both, &one);
+
+    assert!(all.contains("<tuple id='ID-desk'>") && all.contains("<tuple id='ID-phone'>"), "{all}");
+    assert!(all.contains("priority='0.039'") && all.contains("priority='0'"), "{all}");
+    assert_eq!(one.matches("<tuple ").count(), 1);
+    assert!(
+        one.contains("<basic>open</basic></status><contact priority='0.039'>sip:ann@x.example<"),
+        "{one}"
+    );
+}
+
+#[test]
+fn a_negative_priority_is_none_and_nobody_available_is_closed() {
+    let below = written(&[resource("bot", Show::Available, -1, "")], &DocumentOptions::default());
+    let nobody = written(&[], &DocumentOptions::default());
+
+    assert!(below.contains("<contact>sip:ann@x.example;gr=bot</contact>"), "{below}");
+    assert!(nobody.contains("<tuple id='ID-0'><status><basic>closed</basic></status></tuple>"), "{nobody}");
+    assert!(!nobody.contains("person"), "{nobody}");
+}
+
+#[test]
+fn a_resource_that_is_no_name_still_has_a_tuple_of_its_own() {
+    let odd = written(&[resource("Büro PC/1", Show::Available, 0, "")], &DocumentOptions::default());
+    let id = odd.split("tuple id='").nth(1).and_then(|rest| rest.split('\'').next()).unwrap();
+
+    assert!(id.starts_with("ID-") && id.len() == 29 && id.is_ascii(), "{id}");
+    assert!(odd.contains(";gr=B%C3%BCro%20PC/1"), "{odd}");
+}
+
+#[test]
+fn microsofts_activities_are_read_and_named() {
+    let busy = pidf(
+        "<tuple id='0'><status><basic>open</basic><ep:activities><ep:activity>busy</ep:activity>\
+         </ep:activities></status></tuple><ci:display-name>Bob B.</ci:display-name>",
+    );
+
+    assert_eq!(busy.resources, [resource("0", Show::Dnd, 0, "Busy")]);
+    assert_eq!(busy.display_name.as_deref(), Some("Bob B."));
+}
+
+#[test]
+fn an_activity_of_the_person_counts_for_tuples_that_have_none() {
+    let meal = pidf(
+        "<tuple id='a1'><status><basic>open</basic></status><contact priority='0.5'>sip:b@s</contact></tuple>\
+         <dm:person id='p'><rpid:activities><rpid:meal/></rpid:activities><dm:note xml:lang='de'>Mahlzeit</dm:note>\
+         </dm:person>",
+    );
+
+    assert_eq!((only(&meal).show, only(&meal).priority), (Show::Away, 64));
+    let status = Status { language: Some("de".into()), text: "Mahlzeit".into() };
+    assert_eq!(only(&meal).statuses, [status]);
+}
+
+#[test]
+fn xmpps_own_word_overrules_activities() {
+    let show = pidf(
+        "<tuple id='ID-pda'><status><basic>open</basic><show xmlns='jabber:client'>xa</show></status>\
+         <rpid:activities><rpid:busy/></rpid:activities><note>Gone fishing</note></tuple>",
+    );
+
+    assert_eq!(show.resources, [resource("pda", Show::Xa, 0, "Gone fishing")]);
+}
+
+#[test]
+fn closed_is_unavailable_and_nothing_said_is_unknown() {
+    let seen =
+        pidf("<tuple id='a'><status><basic>closed</basic></status></tuple><tuple id='b'><status/></tuple>");
+
+    assert_eq!(seen.resources, [Resource { name: Some("a".into()), available: None }]);
+    assert_eq!(pidf("").resources, []);
+}
+
+#[test]
+fn microsofts_numbers_are_states() {
+    let state = |number: u32, token: &str| {
+        let token = if token.is_empty() { String::new() } else { format!("<activity token='{token}'/>") };
+        let seen = read(
+            "application/msrtc-event-categories+xml",
+            &format!(
+                "<categories xmlns='http://schemas.microsoft.com/2006/09/sip/categories' uri='sip:b@s'>\
+                 <category name='state' instance='1'><state xmlns='http://schemas.microsoft.com/2006/09/sip/state'>\
+                 <availability>{number}</availability>{token}</state></category></categories>"
+            ),
+        );
+        seen.resources[0]
+            .available
+            .as_ref()
+            .map(|available| (available.show, available.statuses.first().map(|status| status.text.clone())))
+    };
+    let is = |show, text: &str| Some((show, Some(text.to_owned())));
+
+    assert_eq!(state(3500, ""), Some((Show::Available, None)));
+    assert_eq!(state(6500, ""), is(Show::Dnd, "Busy"));
+    assert_eq!(state(6500, "on-the-phone"), is(Show::Dnd, "On the phone"));
+    assert_eq!(state(9500, ""), is(Show::Dnd, "Do not disturb"));
+    assert_eq!(state(12500, ""), is(Show::Away, "Be right back"));
+    assert_eq!(state(15500, ""), is(Show::Away, "Away"));
+    assert_eq!(state(15500, "out-of-office"), is(Show::Xa, "Out of office"));
+    assert_eq!(state(18500, ""), None);
+}
+
+#[test]
+fn the_older_document_of_microsoft_is_read_too() {
+    let seen = read(
+        "text/xml+msrtc.pidf",
+        "<presentity uri='bob@s.example'><availability aggregate='300'/><activity aggregate='600'/>\
+         <displayName displayName='Bob B.'/><userInfo><note>At the fair</note></userInfo></presentity>",
+    );
+    let gone = read("text/xml+msrtc.pidf", "<presentity><availability aggregate='0'/></presentity>");
+
+    assert_eq!((only(&seen).show, only(&seen).statuses[0].text.as_str()), (Show::Dnd, "At the fair"));
+    assert_eq!(gone.resources, [Resource { name: None, available: None }]);
+}
+
+#[test]
+fn what_cannot_be_read_is_answered_and_never_passed_on() {
+    let answer = |kind: &str, body: &[u8]| {
+        let kind = ContentType::parse(kind).unwrap();
+        read_document(&kind, body, &StateTable::default()).unwrap_err().status
+    };
+
+    assert_eq!(answer("application/pidf-diff+xml", b"<x/>"), 415);
+    assert_eq!(answer("application/pidf+xml", b""), 400);
+    assert_eq!(answer("application/pidf+xml", b"<presence/>"), 400);
+    assert_eq!(answer("application/pidf+xml", b"<!DOCTYPE x [<!ENTITY a 'b'>]><x>&a;</x>"), 400);
+    assert_eq!(answer("application/pidf+xml", &[b' '; 70_000]), 400);
+    assert_eq!(answer("application/pidf+xml;charset=klingon", b"<x/>"), 415);
+}
+
+#[test]
+fn a_long_note_is_shortened_and_many_tuples_are_not_all_kept() {
+    let note = "ü".repeat(12_000);
+    let tuple = format!("<tuple id='a'><status><basic>open</basic></status><note>{note}</note></tuple>");
+    let tuples: String =
+        (0..50).map(|n| format!("<tuple id='t{n}'><status><basic>open</basic></status></tuple>")).collect();
+    let body = format!("<presence xmlns='urn:ietf:params:xml:ns:pidf'>{tuple}{tuples}</presence>");
+    let kind = ContentType::parse(PIDF_TYPE).unwrap();
+    let seen = read_document(&kind, body.as_bytes(), &StateTable::default()).unwrap();
+
+    assert_eq!(seen.value.resources.len(), RESOURCES_MAX);
+    assert_eq!(seen.value.resources[0].available.as_ref().unwrap().statuses[0].text.len(), STATUS_MAX);
+    assert!(seen.losses.contains(Loss::Length) && seen.losses.contains(Loss::OtherContacts));
+}
+
+#[test]
+fn a_document_in_utf_16_is_read() {
+    let text = "<?xml version='1.0' encoding='UTF-16'?><presence xmlns='urn:ietf:params:xml:ns:pidf'>\
+                <tuple id='a'><status><basic>open</basic></status></tuple></presence>";
+    let octets: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let kind = ContentType::parse(PIDF_TYPE).unwrap();
+
+    assert_eq!(read_document(&kind, &octets, &StateTable::default()).unwrap().value.resources.len(), 1);
+}
+
+#[test]
+fn a_stanza_is_read_as_rfc_6121_says() {
+    let read = |text: &str| read_stanza(&parse_document(text.as_bytes(), &Limits::DOCUMENT).unwrap());
+    let away = read(
+        "<presence xmlns='jabber:server' from='ann@x.example/desk' xml:lang='en'><show>away</show>\
+         <status>Out</status><status xml:lang='de'>Fort</status><priority>5</priority>\
+         <c xmlns='http://jabber.org/protocol/caps' ver='x'/><x xmlns='urn:other'/></presence>",
+    );
+    let odd = read("<presence xmlns='jabber:server'><show>here</show><priority>300</priority></presence>");
+    let gone = read("<presence xmlns='jabber:server' from='ann@x.example/desk' type='unavailable'/>");
+
+    let available = away.value.available.unwrap();
+    assert_eq!((available.show, available.priority, available.statuses.len()), (Show::Away, 5, 2));
+    assert_eq!(away.losses.iter().collect::<Vec<_>>(), [Loss::Extension]);
+    assert_eq!(odd.value.available, Some(Available::default()));
+    assert_eq!(gone.value, Resource { name: Some("desk".into()), available: None });
+}
+
+fn any_resource() -> impl Strategy<Value = Resource> {
+    let statuses = proptest::option::of(("[a-z]{2}", "[ -~äöü€]{1,40}"));
+    ("[a-zA-Z0-9_.-]{1,20}", 0_usize..5, 0_i8..=127, statuses).prop_map(|(name, show, priority, status)| {
+        let statuses = status
+            .into_iter()
+            .filter(|(_, text)| !text.trim().is_empty())
+            .map(|(tag, text)| Status { language: Some(tag), text: text.trim().to_owned() });
+        let available = Available { show: Show::ALL[show], statuses: statuses.collect(), priority };
+        Resource { name: Some(name), available: Some(available) }
+    })
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_is_read_again(resource in any_resource()) {
+        let text = written(std::slice::from_ref(&resource), &DocumentOptions::default());
+        let mut seen = read(PIDF_TYPE, &text);
+        let mut meant = resource;
+        let (read, wrote) = (seen.resources[0].available.as_mut().unwrap(), meant.available.as_mut().unwrap());
+        // Labels stand for a text that is not there.
+        if wrote.statuses.is_empty() { read.statuses.clear(); }
+        // An available resource has no word, and the way back cannot tell it from one that wants to chat.
+        prop_assert_eq!(seen.resources, vec![meant]);
+    }
+
+    #[test]
+    fn a_stanza_says_what_was_read_from_one(resource in any_resource()) {
+        let stanza = stanza(&jid("bob@s.example"), &resource, &jid("ann@x.example"));
+
+        prop_assert_eq!(read_stanza(&stanza).value, resource);
+    }
+
+    #[test]
+    fn no_octets_break_the_reader(octets in proptest::collection::vec(any::<u8>(), 0..200)) {
+        for kind in [PIDF_TYPE, "text/xml+msrtc.pidf", "application/msrtc-event-categories+xml"] {
+            let _ = read_document(&ContentType::parse(kind).unwrap(), &octets, &StateTable::default());
+        }
+    }
+}
