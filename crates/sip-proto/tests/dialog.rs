@@ -1,5 +1,7 @@
 //! Dialogs: what two messages make of each other, and the requests that follow (RFC 3261 §12).
 
+#![expect(clippy::unwrap_used, reason = "a test's helper may panic as its test may")]
+
 use net_types::Bytes;
 use sip_proto::dialog::{Dialog, NoDialog, Parts, Refusal};
 use sip_types::{HeaderName, Message, Method, Request, Response, Token};

@@ -1,7 +1,10 @@
 //! Timelines of a session, with T1 = 500 ms and T2 = 4 s.
 
+#![expect(clippy::unwrap_used, reason = "a test's helper may panic as its test may")]
+
 mod called;
 mod calling;
+mod chance;
 mod inside;
 mod interval;
 mod world;
