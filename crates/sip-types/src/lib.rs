@@ -15,6 +15,7 @@ mod octets;
 mod params;
 mod parse;
 mod reason;
+pub mod sdp;
 mod text;
 pub mod uri;
 
