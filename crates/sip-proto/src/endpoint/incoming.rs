@@ -139,12 +139,17 @@ impl Endpoint {
             self.refuse(&request, &source, Refusal::Shed("too many requests wait for an answer"), now);
             return;
         }
+        if self.served.octets >= self.octets_max(&source) {
+            self.refuse(&request, &source, Refusal::Shed("too much is kept of earlier requests"), now);
+            return;
+        }
         let machine = Machine::new(&request, &source, &self.settings, now);
         let request = Arc::new(request);
         let received = Received {
             machine,
-            request: Arc::clone(&request),
+            request: Some(Arc::clone(&request)),
             source: Arc::clone(&source),
+            port: request.via().map_or(0, |via| return_port(via, &source)),
             branch,
             core,
             latest: Bytes::new(),
@@ -152,13 +157,20 @@ impl Endpoint {
             moved: false,
             lingers: false,
             is_settled: false,
+            octets: 0,
         };
-        let number = self.served.requests.insert(received);
-        self.served.by_branch.insert(branch, number);
-        self.served.by_core.insert(core, Known::Open(number));
-        self.served.open += 1;
+        let number = self.served.insert(received);
         self.outputs.push_back(Output::Request { key: ServerKey(number), request, source });
         self.run_received(number, None, None, now);
+    }
+
+    /// Datagrams may fill half of the room: whoever floods us with them shuts out nobody on a connection.
+    fn octets_max(&self, source: &Source) -> usize {
+        let max = self.settings.limits.served_octets;
+        match source.transport {
+            Transport::Udp => max / 2,
+            Transport::Tcp | Transport::Tls => max,
+        }
     }
 
     /// Hears a request that is being served already, on another way. If the first way is gone, its sender
@@ -172,11 +184,13 @@ impl Endpoint {
             return;
         }
         let old = std::mem::replace(&mut received.branch, branch);
-        received.request = Arc::new(request);
+        received.port = request.via().map_or(0, |via| return_port(via, &source));
+        received.request = Some(Arc::new(request));
         received.source = source;
         received.moved = true;
         self.served.by_branch.remove(&old);
         self.served.by_branch.insert(branch, number);
+        self.served.weigh(number);
     }
 
     fn handle_cancel(&mut self, request: &Request, source: &Arc<Source>, now: Now) {
@@ -197,12 +211,13 @@ impl Endpoint {
 
     pub(super) fn answer(&mut self, key: ServerKey, response: Response, now: Now) {
         let Some(received) = self.served.requests.get_mut(key.0) else { return };
+        // One that is answered for good is not answered again.
+        let Some(request) = received.request.clone() else { return };
         let mut response = response;
         if received.moved {
-            response = readdressed(&response, &received.request);
+            response = readdressed(&response, &request);
         }
         if response.status() > 100 && response.to_header().is_some_and(|to| to.tag().is_none()) {
-            let request = Arc::clone(&received.request);
             response = self.tagged(response, &request);
         }
         if let Some(received) = self.served.requests.get_mut(key.0) {
@@ -243,8 +258,10 @@ impl Endpoint {
             match act {
                 Act::Send => self.send_latest(number, fresh, now),
                 Act::SendTrying => {
-                    if let Some(received) = self.served.requests.get(number) {
-                        let (request, source) = (Arc::clone(&received.request), Arc::clone(&received.source));
+                    if let Some(received) = self.served.requests.get(number)
+                        && let Some(request) = received.request.clone()
+                    {
+                        let source = Arc::clone(&received.source);
                         self.send_response(&Response::to(&request, 100), &request, &source, now);
                     }
                 }
@@ -264,7 +281,7 @@ impl Endpoint {
     /// Sends the response in hand, or the latest one again.
     fn send_latest(&mut self, number: u64, fresh: Option<&Response>, now: Now) {
         let Some(received) = self.served.requests.get_mut(number) else { return };
-        let (request, source) = (Arc::clone(&received.request), Arc::clone(&received.source));
+        let (request, source, port) = (received.request.clone(), Arc::clone(&received.source), received.port);
         let bytes = match fresh {
             Some(response) => {
                 let bytes = printed(response);
@@ -276,7 +293,7 @@ impl Endpoint {
             None => received.latest.clone(),
         };
         if !bytes.is_empty()
-            && !self.send_back(bytes, request.via(), &source, now)
+            && !self.send_back(bytes, request.as_ref().and_then(|request| request.via()), port, &source, now)
             && let Some(received) = self.served.requests.get_mut(number)
         {
             received.machine.handle_transport_error(now);
@@ -289,6 +306,7 @@ impl Endpoint {
             received.is_settled = true;
             self.served.open -= 1;
             self.served.remember(number, fresh, &self.settings, now);
+            self.served.keep_answer_only(number);
         }
         let Some(received) = self.served.requests.get_mut(number) else { return };
         if received.machine.is_terminated() && received.source.connection.is_some() {
@@ -357,16 +375,14 @@ impl Endpoint {
     }
 
     fn send_response(&mut self, response: &Response, request: &Request, source: &Source, now: Now) {
-        self.send_back(printed(response), request.via(), source, now);
+        let port = request.via().map_or(0, |via| return_port(via, source));
+        self.send_back(printed(response), request.via(), port, source, now);
     }
 
     /// Sends a response on the connection its request came on; if that is gone, on one to where the Via
     /// says; over UDP to the source alone (§18.2.2, RFC 3581 §4). `false` if it cannot be sent.
-    fn send_back(&mut self, bytes: Bytes, via: Option<&Via>, source: &Source, now: Now) -> bool {
+    fn send_back(&mut self, bytes: Bytes, via: Option<&Via>, port: u16, source: &Source, now: Now) -> bool {
         let Some(connection) = source.connection else {
-            let asks = via.is_some_and(Via::asks_rport);
-            let sent_by = via.and_then(|via| via.port).unwrap_or_else(|| Transport::Udp.default_port());
-            let port = if asks { source.remote.port() } else { sent_by };
             let Some(socket) = source.listener else { return false };
             let to = SocketAddr::new(source.remote.ip(), port);
             self.outputs.push_back(Output::Order(Order::SendDatagram { socket, to, bytes }));
@@ -376,7 +392,6 @@ impl Endpoint {
             return self.write(connection, bytes, now);
         }
         let Some(via) = via else { return false };
-        let port = via.port.unwrap_or_else(|| source.transport.default_port());
         let place = Place { transport: source.transport, address: SocketAddr::new(source.remote.ip(), port) };
         let tls = match source.transport {
             Transport::Tls => Some(Arc::new(Peer::of_via(&via.host.to_string(), &self.settings))),
@@ -399,6 +414,14 @@ impl Endpoint {
 /// Returns whether `received` or `rport` must be filled in (§18.2.1, RFC 3581 §4).
 fn needs_return_address(via: &Via, remote: SocketAddr) -> bool {
     via.host.address() != Some(remote.ip()) || via.asks_rport() || via.params.has("received")
+}
+
+/// Returns the port that a response goes to, unless it goes back on its request's connection.
+fn return_port(via: &Via, source: &Source) -> u16 {
+    if source.connection.is_none() && via.asks_rport() {
+        return source.remote.port();
+    }
+    via.port.unwrap_or_else(|| source.transport.default_port())
 }
 
 pub fn printed(response: &Response) -> Bytes {

@@ -28,14 +28,19 @@ pub struct Served {
     answered: VecDeque<Answered>,
     /// How many have no final answer yet.
     pub open: usize,
+    /// Octets that all of it keeps.
+    pub octets: usize,
 }
 
 /// One received request and its transaction.
 #[derive(Debug)]
 pub struct Received {
     pub machine: Machine,
-    pub request: Arc<Request>,
+    /// Gone once it is answered for good: then only the printed answer may have to be sent again.
+    pub request: Option<Arc<Request>>,
     pub source: Arc<Source>,
+    /// The port of the peer that its answer goes to, off its connection.
+    pub port: u16,
     pub branch: u128,
     pub core: u128,
     /// The latest answer, while it may have to be repeated.
@@ -48,6 +53,8 @@ pub struct Received {
     pub lingers: bool,
     /// Whether it is no longer counted as open.
     pub is_settled: bool,
+    /// What it counts for among the octets kept.
+    pub octets: usize,
 }
 
 /// What is known of a request that came before.
@@ -65,8 +72,11 @@ pub struct Accepted {
     status: u16,
     tag: Option<Token>,
     /// The whole answer, if there is more to it.
-    whole: Option<Response>,
+    whole: Option<Box<Response>>,
 }
+
+/// What one remembered thing takes besides its texts, about.
+const ROOM: usize = 384;
 
 #[derive(Debug)]
 struct Answered {
@@ -83,7 +93,37 @@ impl Served {
             by_core: ByFingerprint::default(),
             answered: VecDeque::new(),
             open: 0,
+            octets: 0,
         }
+    }
+
+    /// Takes in a received request.
+    pub fn insert(&mut self, received: Received) -> u64 {
+        let (branch, core) = (received.branch, received.core);
+        let number = self.requests.insert(received);
+        self.by_branch.insert(branch, number);
+        self.put_core(core, Known::Open(number));
+        self.open += 1;
+        self.weigh(number);
+        number
+    }
+
+    /// Counts anew what a request keeps.
+    pub fn weigh(&mut self, number: u64) {
+        let Some(received) = self.requests.get_mut(number) else { return };
+        let request = received.request.as_ref().map_or(0, |request| request.headers().octets());
+        let octets = ROOM + request + received.latest.len();
+        self.octets = self.octets + octets - std::mem::replace(&mut received.octets, octets);
+    }
+
+    /// Lets go of a request that is answered for good. An INVITE's user may say its 2xx again.
+    pub fn keep_answer_only(&mut self, number: u64) {
+        if let Some(received) = self.requests.get_mut(number)
+            && matches!(received.machine, Machine::NonInvite(_))
+        {
+            received.request = None;
+        }
+        self.weigh(number);
     }
 
     /// Remembers that a request got its final answer, or none for ever.
@@ -96,7 +136,7 @@ impl Served {
         };
         let replays = accepted.is_some();
         if let Some(response) = accepted {
-            self.by_core.insert(core, Known::Accepted(Box::new(Accepted::of(response))));
+            self.put_core(core, Known::Accepted(Box::new(Accepted::of(response))));
         } else if matches!(received.machine, Machine::NonInvite(_)) {
             // Another try of what was refused is a request like any other (RFC 3263 §4.3).
             self.forget_core(core, number);
@@ -123,6 +163,7 @@ impl Served {
     /// Forgets a request whose transaction is over.
     pub fn remove(&mut self, number: u64) -> Option<Received> {
         let received = self.requests.remove(number)?;
+        self.octets -= received.octets;
         if self.by_branch.get(&received.branch) == Some(&number) {
             self.by_branch.remove(&received.branch);
         }
@@ -139,7 +180,7 @@ impl Served {
         if let Some(core) = oldest.core
             && matches!(self.by_core.get(&core), Some(Known::Accepted(_)))
         {
-            self.by_core.remove(&core);
+            self.take_core(core);
         }
         if let Some(number) = oldest.request {
             self.remove(number);
@@ -148,7 +189,32 @@ impl Served {
 
     fn forget_core(&mut self, core: u128, number: u64) {
         if matches!(self.by_core.get(&core), Some(Known::Open(open)) if *open == number) {
-            self.by_core.remove(&core);
+            self.take_core(core);
+        }
+    }
+
+    fn put_core(&mut self, core: u128, known: Known) {
+        self.octets += known.octets();
+        if let Some(old) = self.by_core.insert(core, known) {
+            self.octets -= old.octets();
+        }
+    }
+
+    fn take_core(&mut self, core: u128) {
+        if let Some(old) = self.by_core.remove(&core) {
+            self.octets -= old.octets();
+        }
+    }
+}
+
+impl Known {
+    fn octets(&self) -> usize {
+        match self {
+            Self::Open(_) => 0,
+            Self::Accepted(accepted) => match &accepted.whole {
+                None => ROOM / 2,
+                Some(whole) => ROOM + whole.headers().octets() + whole.body().len(),
+            },
         }
     }
 }
@@ -163,7 +229,7 @@ impl Accepted {
             )
         };
         let plain = response.body().is_empty() && response.headers().iter().all(|l| is_essential(l.name));
-        Self { status: response.status(), tag, whole: (!plain).then(|| response.clone()) }
+        Self { status: response.status(), tag, whole: (!plain).then(|| Box::new(response.clone())) }
     }
 
     /// Returns the same answer to another try of the request.

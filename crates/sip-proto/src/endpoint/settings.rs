@@ -98,6 +98,8 @@ pub struct Limits {
     pub unanswered: usize,
     /// Answered requests that are remembered for 64*T1; beyond it the oldest is forgotten.
     pub answered: usize,
+    /// Octets of received requests and of answers that may have to be repeated. Datagrams may fill half of it.
+    pub served_octets: usize,
     /// Requests of our own that have no final response yet.
     pub outgoing: usize,
     /// Octets that wait for one connection to open.
@@ -117,6 +119,7 @@ impl Default for Limits {
             connections_per_address: 50,
             unanswered: 20_000,
             answered: 250_000,
+            served_octets: 768 * 1024 * 1024,
             outgoing: 50_000,
             waiting_bytes: 1024 * 1024,
             targets: 8,

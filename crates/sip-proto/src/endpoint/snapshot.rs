@@ -17,6 +17,8 @@ pub struct Snapshot {
     pub unanswered: usize,
     /// Answered requests that are remembered.
     pub remembered: usize,
+    /// Octets kept of both.
+    pub served_octets: usize,
     /// Requests of ours without a final response.
     pub outgoing: usize,
     /// Timers that are set, meant or not.
@@ -67,6 +69,7 @@ impl Endpoint {
             connections: connections.collect(),
             unanswered: self.served.open,
             remembered: self.served.answered(),
+            served_octets: self.served.octets,
             outgoing: self.sendings.open,
             timers: self.deadlines.len(),
             stopping: self.stopping,

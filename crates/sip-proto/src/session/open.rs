@@ -343,3 +343,16 @@ impl Open {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_session_takes_little_room() {
+        let alone = size_of::<super::super::Session>() + size_of::<Open>();
+
+        // Its strings come on top: addresses, routes and an SDP body, together less than 1 KiB.
+        assert!(alone + size_of::<crate::dialog::Parts>() <= 1536);
+    }
+}

@@ -173,6 +173,40 @@ fn what_is_remembered_is_bounded_and_the_oldest_goes_first() {
 }
 
 #[test]
+fn what_is_kept_is_bounded_in_octets_and_datagrams_have_half_of_it() {
+    let mut world = limited(Limits { served_octets: 6000, ..Limits::default() });
+    for n in 0..4 {
+        world.datagram(PEER, &wire("MESSAGE", "UDP", &n.to_string(), &format!("call{n}")));
+        world.forget().answer(n, 200).expect(&["datagram 192.0.2.1:5060: SIP/2.0 200 OK"]);
+    }
+    assert!((3000..6000).contains(&world.endpoint.snapshot(world.now).served_octets));
+
+    world.datagram(PEER, &wire("MESSAGE", "UDP", "9", "call9"));
+    world.expect(&["datagram 192.0.2.1:5060: SIP/2.0 503 Service Unavailable"]);
+    let connection = world.accept(1, TCP, "192.0.2.1:40000");
+    world.bytes(connection, &wire("MESSAGE", "TCP", "5", "call5")).expect(&["request MESSAGE"]);
+    world.answer(4, 200).forget();
+
+    // What was answered before is answered again, and room comes with time.
+    world.datagram(PEER, &wire("MESSAGE", "UDP", "0", "call0"));
+    world.expect(&["datagram 192.0.2.1:5060: SIP/2.0 200 OK"]);
+    world.at(60_000).datagram(PEER, &wire("MESSAGE", "UDP", "9", "call9")).expect(&["request MESSAGE"]);
+    world.answer(5, 404).at(120_000);
+    assert_eq!(world.endpoint.snapshot(world.now).served_octets, 0);
+}
+
+#[test]
+fn an_answer_repeated_later_goes_where_the_first_went() {
+    let mut world = World::default();
+    let asks = wire("MESSAGE", "UDP", "1", "call").replace("branch=z9hG4bK1", "rport;branch=z9hG4bK1");
+    world.datagram("192.0.2.1:6000", &asks).answer(0, 200).forget();
+
+    world.at(20_000).datagram("192.0.2.1:6000", &asks);
+
+    world.expect(&["datagram 192.0.2.1:6000: SIP/2.0 200 OK"]);
+}
+
+#[test]
 fn stopping_refuses_what_is_new_and_finishes_what_is_not() {
     let mut world = World::default();
     let connection = world.accept(1, TCP, "192.0.2.1:40000");

@@ -83,6 +83,12 @@ impl Headers {
         self.lines.is_empty()
     }
 
+    /// Returns how many octets they keep in memory: those of the message they came in, and their own.
+    #[must_use]
+    pub const fn octets(&self) -> usize {
+        self.wire.len() + self.own.len()
+    }
+
     /// Returns whether the header is there.
     #[must_use]
     pub fn has(&self, name: HeaderName) -> bool {
