@@ -54,6 +54,10 @@ render_one() { # IN OUT
   printf '%s\n' "$text" > "$2"
 }
 
+manual_block() { # LANGUAGE: what the operator's manual has in its blocks of that language
+  sed -n "/^\`\`\`$1\$/,/^\`\`\`\$/{/^\`\`\`/d;p}" "$here/../../docs/attaching-kamailio.md"
+}
+
 render() {
   mkdir -p "$etc" "$run" "$log" "$data"/{xa,xb,xc,sip} "$data"/{xa,xc}/plugins "$LAB_RUN/home"
   chmod 700 "$LAB_RUN"
@@ -93,7 +97,14 @@ render() {
     *)   GW_DST="sip:$LAB_GW_IP:$LAB_GW_SIP_PORT;transport=$LAB_GW_TRANSPORT";;
   esac
   render_one "$here/templates/kamailio.cfg.in" "$etc/kamailio.cfg"
-  render_one "$here/templates/kamailio-tls.cfg.in" "$etc/kamailio-tls.cfg"
+  local GW_SOURCE=$LAB_GW_IP
+  [ "$LAB_GW_TRANSPORT" = tcp ] && GW_SOURCE=127.0.0.1 # the kernel's choice towards loopback
+  manual_block kamailio | sed -e "s#sip:gateway.example.com:5061;transport=tls#$GW_DST#" -e "s#192.0.2.30#$GW_SOURCE#" \
+    -e "s#gateway.example.com#$LAB_GW_HOST#" \
+    > "$etc/kamailio-gangway.cfg"
+  manual_block tls | sed -e "s#/etc/kamailio/tls/kamailio.pem#$LAB_RUN/certs/$LAB_SIP_DOMAIN.crt#" \
+    -e "s#/etc/kamailio/tls/kamailio-key.pem#$LAB_RUN/certs/$LAB_SIP_DOMAIN.key#" -e "s#/etc/kamailio/tls/#$LAB_RUN/certs/#" \
+    -e 's#/ca.pem#/ca.crt#' > "$etc/kamailio-tls.cfg"
   settings | sed -E "s/^(LAB_[A-Z0-9_]+)=(.*)$/[ -n \"\${\1+x}\" ] || \1=\2/" > "$etc/settings"
   if [ ! -s "$data/sip/presence.sqlite" ]; then   # presence needs its tables even in memory mode
     cat /usr/share/kamailio/db_sqlite/standard-create.sql /usr/share/kamailio/db_sqlite/presence-create.sql \
