@@ -9,4 +9,5 @@ mod fingerprint;
 pub mod identity;
 pub mod locate;
 pub mod session;
+pub mod subscription;
 pub mod transaction;
