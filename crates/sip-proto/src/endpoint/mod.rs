@@ -18,6 +18,7 @@ mod incoming;
 mod names;
 mod outgoing;
 mod output;
+mod pacing;
 mod route;
 mod sending;
 mod served;
@@ -37,6 +38,7 @@ use sip_types::{Request, Response};
 
 use self::connections::Connections;
 use self::names::Names;
+use self::pacing::Pacing;
 use self::sending::Sendings;
 use self::served::Served;
 use self::target::Peer;
@@ -45,6 +47,7 @@ use crate::deadlines::Deadlines;
 use crate::fingerprint::Fingerprints;
 
 pub use output::{Failure, Notice, Output, RequestKey, ServerKey, Source, Stage};
+pub use pacing::{Pace, PaceState};
 pub use route::{FixedHop, NextHop, Route};
 pub use settings::{Limits, Listener, Settings, Transport};
 pub use snapshot::{ConnectionState, Snapshot};
@@ -60,6 +63,7 @@ pub struct Endpoint {
     sendings: Sendings,
     names: Names,
     unwell: Unwell,
+    pacing: Pacing,
     /// Whom TLS must prove on the latest routes.
     peers: VecDeque<(Route, Arc<Peer>)>,
     deadlines: Deadlines<Timer>,
@@ -75,6 +79,7 @@ enum Timer {
     Sending(u64),
     Cancelled(u64),
     Connection(ConnectionId),
+    Pace(u64),
 }
 
 impl Endpoint {
@@ -102,6 +107,7 @@ impl Endpoint {
             sendings: Sendings::new(),
             names: Names::default(),
             unwell: Unwell::default(),
+            pacing: Pacing::new(),
             peers: VecDeque::new(),
             deadlines: Deadlines::new(lengths),
             outputs: VecDeque::new(),
@@ -195,6 +201,7 @@ impl Endpoint {
                 Timer::Sending(number) => self.handle_sending_timeout(number, now),
                 Timer::Cancelled(number) => self.handle_cancelled_timeout(number, now),
                 Timer::Connection(connection) => self.handle_connection_timeout(connection, now),
+                Timer::Pace(bucket) => self.handle_pace_timeout(bucket, now),
             }
         }
         self.served.forget_old(now);
@@ -243,6 +250,7 @@ impl Endpoint {
             Timer::Connection(connection) => {
                 self.connections.get(connection).is_some_and(|found| found.wake() == Some(at))
             }
+            Timer::Pace(bucket) => self.pacing.wake(bucket) == Some(at),
         }
     }
 }

@@ -44,7 +44,7 @@ impl Endpoint {
         if is_invite {
             self.sendings.invites.insert(key, number);
         }
-        self.search_on(number, now);
+        self.pace(number, route, now);
     }
 
     /// Gives a request its target, or the search for its targets.
@@ -100,7 +100,7 @@ impl Endpoint {
     }
 
     /// Lets the search run as far as it can, then goes on to a target.
-    fn search_on(&mut self, number: u64, now: Now) {
+    pub(super) fn search_on(&mut self, number: u64, now: Now) {
         loop {
             let Some(sending) = self.sendings.requests.get_mut(number) else { return };
             let Some(output) = sending.search.as_mut().and_then(Locate::poll_output) else { break };
@@ -273,7 +273,7 @@ impl Endpoint {
             Step::Active(active) => {
                 active.path == Path::Stream(connection) && !active.machine.is_settled() && !sending.settled
             }
-            Step::Locating | Step::Waiting => false,
+            Step::Pacing | Step::Locating | Step::Waiting => false,
         };
         let lost: Vec<u64> = self
             .sendings

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use net_types::{Identity, Trust};
 use sip_types::uri::{Host, Scheme, SipUri};
 
+use super::pacing::Pace;
 use super::settings::Transport;
 
 /// Where a request goes first. Cheap to clone: keep one per peer.
@@ -52,13 +53,15 @@ pub struct FixedHop {
     pub identity: Option<Identity>,
     /// Whom its certificate is judged by; the endpoint's own setting if `None`.
     pub trust: Option<Trust>,
+    /// How fast requests may go there; as they come if `None`.
+    pub pace: Option<Pace>,
 }
 
 impl FixedHop {
     /// Returns a next hop at this place, with the endpoint's own certificate and trust.
     #[must_use]
     pub fn new(transport: Transport, host: Host, port: Option<u16>) -> Self {
-        Self { transport, host, port, tls_name: None, identity: None, trust: None }
+        Self { transport, host, port, tls_name: None, identity: None, trust: None, pace: None }
     }
 
     /// Returns a next hop at this address.

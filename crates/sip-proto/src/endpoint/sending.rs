@@ -90,6 +90,8 @@ pub enum Owner {
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "a request is in the large one nearly all its life")]
 pub enum Step {
+    /// Waits for its turn.
+    Pacing,
     /// Waits for a target.
     Locating,
     /// Waits for a connection to open.
@@ -147,7 +149,7 @@ impl Sending {
     pub fn active(&mut self) -> Option<&mut Active> {
         match &mut self.step {
             Step::Active(active) => Some(active),
-            Step::Locating | Step::Waiting => None,
+            Step::Pacing | Step::Locating | Step::Waiting => None,
         }
     }
 

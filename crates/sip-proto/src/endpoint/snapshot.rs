@@ -6,6 +6,7 @@ use clock_types::Now;
 use net_types::ConnectionId;
 
 use super::Endpoint;
+use super::pacing::PaceState;
 use super::settings::Transport;
 
 /// What an operator may look at.
@@ -21,6 +22,8 @@ pub struct Snapshot {
     pub served_octets: usize,
     /// Requests of ours without a final response.
     pub outgoing: usize,
+    /// Requests of ours that wait for their turn, by peer.
+    pub paced: Vec<PaceState>,
     /// Timers that are set, meant or not.
     pub timers: usize,
     /// Whether new requests are answered 503.
@@ -71,6 +74,7 @@ impl Endpoint {
             remembered: self.served.answered(),
             served_octets: self.served.octets,
             outgoing: self.sendings.open,
+            paced: self.pacing.states(now),
             timers: self.deadlines.len(),
             stopping: self.stopping,
         }

@@ -317,7 +317,7 @@ impl Endpoint {
             return;
         }
         match &sending.step {
-            Step::Locating | Step::Waiting => {
+            Step::Pacing | Step::Locating | Step::Waiting => {
                 sending.failure = Some(Failure::Cancelled);
                 self.conclude(number, now);
             }

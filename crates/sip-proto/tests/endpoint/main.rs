@@ -8,4 +8,5 @@ mod failover;
 mod incoming;
 mod invite;
 mod outgoing;
+mod pacing;
 mod world;
