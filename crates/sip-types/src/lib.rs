@@ -11,6 +11,7 @@ mod malformed;
 pub mod message;
 mod method;
 pub mod mime;
+pub mod msrp;
 mod octets;
 mod params;
 mod parse;
