@@ -33,7 +33,6 @@ impl Default for Limits {
 
 /// One thing read from a stream.
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "a frame is handed on at once, never stored")]
 pub enum Frame {
     /// A message.
     Message(Message),
@@ -279,6 +278,7 @@ enum End {
     NotBefore(usize),
 }
 
+#[expect(clippy::large_enum_variant, reason = "a frame is handed on at once, never stored")]
 enum Step {
     Frame(Frame),
     Next,
