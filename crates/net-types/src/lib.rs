@@ -4,6 +4,7 @@
 //! their results enter as facts. Both the shell and the simulator speak this vocabulary, which is why
 //! the same role runs in both.
 
+mod address;
 mod dns;
 mod tls;
 
@@ -11,6 +12,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+pub use address::{Network, is_public};
 pub use bytes::Bytes;
 pub use dns::{Answer, Failure, Question, Record};
 pub use tls::{

@@ -16,7 +16,7 @@ use clock_types::{Ids, Moment, Now};
 use net_types::{Answer, Failure as DnsFailure, Question, Record};
 use xmpp_types::jid::DomainName;
 
-pub use address::{AddressRule, is_public};
+pub use address::AddressRule;
 pub use merge::{Service, merge};
 
 use crate::failure::{Failure, Stage};
