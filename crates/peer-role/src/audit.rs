@@ -4,7 +4,11 @@
 //! from both sides (RFC 3261 §12) by a reading of its own, and is stricter than the RFC where Microsoft's servers
 //! are: a route set octet for octet, a Request-URI as the Contact had it, the epid where it was.
 
+mod tap;
+
 use std::collections::{BTreeMap, BTreeSet};
+
+pub use tap::Tap;
 
 use crate::raw::{RawMessage, address, parameter};
 

@@ -13,9 +13,9 @@ mod sip;
 mod xmpp;
 
 pub use actor::{SipActor, SipActorSettings};
-pub use audit::Auditor;
+pub use audit::{Auditor, Tap};
 pub use said::Said;
-pub use sip::{Answers, SipSettings, SipUserAgent};
+pub use sip::{Answers, Manner, SessionManners, SipSettings, SipUserAgent};
 pub use xmpp::{Acks, NO_SUCH_USER, Proves, Stanzas, XmppServer, XmppSettings};
 
 use net_types::Order;

@@ -3,16 +3,24 @@
 //! It answers requests for its users as they are told to behave, and sends the texts that they type. It is one
 //! user agent for a whole domain, so that no proxy has to stand between.
 
+mod windows;
+
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use clock_types::{Ids, Moment, Now, earliest};
 use net_types::Event;
 use sip_proto::endpoint::{self, Endpoint, Failure, Notice, RequestKey, Route, ServerKey};
+use sip_proto::session::About;
 use sip_types::header::{CallId, ContentType, NameAddr};
 use sip_types::{HeaderName, HeaderText, Method, Request, Response, SipUri, Uri, reason_phrase};
 
+pub use self::windows::Manner;
+
+use self::windows::{WindowOutput, Windows};
+use crate::audit::Tap;
 use crate::{Output, Said};
 
 /// How a user behaves when a text comes.
@@ -35,6 +43,17 @@ pub struct SipSettings {
     pub route: Route,
     /// The users, by address without scheme: `bob@s.example`. Who is not among them does not exist: 404.
     pub users: BTreeMap<String, Answers>,
+    /// Whether they talk in sessions, and where those are reached.
+    pub sessions: Option<SessionManners>,
+}
+
+/// How users talk in sessions.
+#[derive(Clone, Debug)]
+pub struct SessionManners {
+    /// How the clients behave: each session in the next of these ways, and then from the first again.
+    pub manners: Vec<Manner>,
+    /// Host, port and transport of a Contact: `10.0.0.9:5060;transport=tcp`.
+    pub place: String,
 }
 
 /// The SIP side of a conversation.
@@ -46,6 +65,10 @@ pub struct SipUserAgent {
     ids: Ids,
     next_key: u64,
     sent: BTreeMap<RequestKey, String>,
+    windows: Option<Windows>,
+    /// Requests of sessions.
+    asked: BTreeMap<RequestKey, (u64, About)>,
+    tap: Tap,
     /// Answers that wait for their time.
     later: BTreeMap<(Moment, u64), (ServerKey, Response)>,
     outputs: VecDeque<Output>,
@@ -62,6 +85,9 @@ impl SipUserAgent {
             ids,
             next_key: 0,
             sent: BTreeMap::new(),
+            windows: settings.sessions.map(|how| Windows::new(how.manners, how.place)),
+            asked: BTreeMap::new(),
+            tap: Tap::default(),
             later: BTreeMap::new(),
             outputs: VecDeque::new(),
         }
@@ -74,6 +100,9 @@ impl SipUserAgent {
 
     /// Takes one event of the shell.
     pub fn handle_event(&mut self, event: Event, now: Now) {
+        for words in self.tap.handle_event(&event) {
+            self.say(Said::Complaint(words));
+        }
         self.endpoint.handle_net(event, now);
         self.drain(now);
     }
@@ -84,6 +113,9 @@ impl SipUserAgent {
             let (key, response) = entry.remove();
             self.endpoint.respond(key, response, now);
         }
+        if let Some(windows) = &mut self.windows {
+            windows.handle_timeout(&mut self.ids, now);
+        }
         self.endpoint.handle_timeout(now);
         self.drain(now);
     }
@@ -91,14 +123,17 @@ impl SipUserAgent {
     /// Sends a text from one of our users, `bob@s.example`, to `to`, `ann@x.example`. The id becomes the Call-ID
     /// where it can be one.
     pub fn send_text(&mut self, from: &str, to: &str, text: &str, id: &str, now: Now) {
-        let request = self.message(from, to, text, id);
         self.outputs.push_back(Output::Said(Said::Sent {
             id: id.to_owned(),
             from: from.to_owned(),
             to: to.to_owned(),
             text: text.to_owned(),
         }));
-        match request {
+        if let Some(windows) = &mut self.windows {
+            windows.type_text(from, to, text, id, &mut self.ids, now);
+            return self.drain(now);
+        }
+        match self.message(from, to, text, id) {
             Some(request) => self.send_request(request, id, now),
             None => self.say(Said::Refused { id: id.to_owned(), answer: "not a SIP address".to_owned() }),
         }
@@ -128,7 +163,8 @@ impl SipUserAgent {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Moment> {
         let later = self.later.first_key_value().map(|((at, _), _)| *at);
-        earliest(later, self.endpoint.poll_timeout())
+        let windows = self.windows.as_ref().and_then(Windows::poll_timeout);
+        earliest(windows, earliest(later, self.endpoint.poll_timeout()))
     }
 
     fn message(&mut self, from: &str, to: &str, text: &str, id: &str) -> Option<Request> {
@@ -143,18 +179,85 @@ impl SipUserAgent {
     }
 
     fn drain(&mut self, now: Now) {
-        while let Some(output) = self.endpoint.poll_output() {
+        loop {
+            if let Some(output) = self.windows.as_mut().and_then(Windows::poll_output) {
+                self.carry_out(output, now);
+                continue;
+            }
+            let Some(output) = self.endpoint.poll_output() else { return };
             match output {
-                endpoint::Output::Order(order) => self.outputs.push_back(Output::Order(order)),
-                endpoint::Output::Request { key, request, .. } => self.receive(key, &request, now),
-                endpoint::Output::Response { key, response } => self.answered(key, &response),
-                endpoint::Output::Failed { key, failure } => self.failed(key, &failure),
+                endpoint::Output::Order(order) => {
+                    self.tap.handle_order(&order);
+                    self.outputs.push_back(Output::Order(order));
+                }
+                endpoint::Output::Request { key, request, .. } => self.request(key, &request, now),
+                endpoint::Output::Response { key, response } => self.response(key, response, now),
+                endpoint::Output::Failed { key, failure } => self.failed(key, failure, now),
                 endpoint::Output::Notice(notice) => self.note(&notice),
-                endpoint::Output::Ack { .. } => {}
+                endpoint::Output::Ack { request, .. } => {
+                    if let Some(windows) = &mut self.windows {
+                        windows.handle_ack(&request, &mut self.ids, now);
+                    }
+                }
                 endpoint::Output::Cancelled { key } | endpoint::Output::Expired { key } => {
                     self.later.retain(|_, (waiting, _)| *waiting != key);
+                    if let Some(windows) = &mut self.windows {
+                        windows.handle_cancelled(key, &mut self.ids, now);
+                    }
                 }
             }
+        }
+    }
+
+    /// Does what a window wants.
+    fn carry_out(&mut self, output: WindowOutput, now: Now) {
+        match output {
+            WindowOutput::Send(number, about, request) => {
+                self.next_key += 1;
+                let key = RequestKey(self.next_key);
+                if about != About::Ack {
+                    self.asked.insert(key, (number, about));
+                }
+                self.endpoint.send(key, *request, &self.route.clone(), now);
+            }
+            WindowOutput::Cancel(number) => {
+                let asked = self.asked.iter().find(|(_, asked)| **asked == (number, About::Invite));
+                if let Some((key, _)) = asked {
+                    self.endpoint.cancel(*key, now);
+                }
+            }
+            WindowOutput::Respond(key, response) => self.endpoint.respond(key, *response, now),
+            WindowOutput::KeepSilent(key) => self.endpoint.keep_silent(key, now),
+            WindowOutput::Said(said) => self.say(said),
+        }
+    }
+
+    fn request(&mut self, key: ServerKey, request: &Arc<Request>, now: Now) {
+        let Some(windows) = &mut self.windows else { return self.receive(key, request, now) };
+        let is_inside = request.to().tag().is_some();
+        if *request.method() == Method::Invite && !is_inside {
+            let answers = self.users.get(&address_of(request.uri())).copied();
+            let answers = answers.unwrap_or(Answers::AtOnce(404));
+            return windows.called(key, Arc::clone(request), answers, &mut self.ids, now);
+        }
+        if !is_inside {
+            return self.receive(key, request, now);
+        }
+        if !windows.handle_request(key, request, &mut self.ids, now) {
+            self.endpoint.respond(key, Response::to(request, 481), now);
+        }
+    }
+
+    fn response(&mut self, key: RequestKey, response: Box<Response>, now: Now) {
+        let Some((number, about)) = self.asked.get(&key).copied() else {
+            return self.answered(key, &response);
+        };
+        // An INVITE may be accepted more than once.
+        if about != About::Invite && response.status() >= 200 {
+            self.asked.remove(&key);
+        }
+        if let Some(windows) = &mut self.windows {
+            windows.handle_response(number, about, response, &mut self.ids, now);
         }
     }
 
@@ -207,7 +310,10 @@ impl SipUserAgent {
         });
     }
 
-    fn failed(&mut self, key: RequestKey, failure: &Failure) {
+    fn failed(&mut self, key: RequestKey, failure: Failure, now: Now) {
+        if let (Some((number, about)), Some(windows)) = (self.asked.remove(&key), &mut self.windows) {
+            return windows.handle_failure(number, about, failure, &mut self.ids, now);
+        }
         if let Some(id) = self.sent.remove(&key) {
             self.say(Said::Unanswered { id, reason: failure.to_string() });
         }

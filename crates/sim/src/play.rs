@@ -77,8 +77,7 @@ impl SimStage {
             Some("tls") => Transport::Tls,
             Some(other) => return Err(format!("there is no transport {other:?}")),
         };
-        let options =
-            Options { transport, acks: Acks::Counted, both_ways: true, proves: Proves::Certificate };
+        let options = Options { transport, ..Options::default() };
         let mut gateway = scene::gateway_settings(options);
         for (name, value) in &play.settings {
             set(&mut gateway, name, value)?;

@@ -9,10 +9,13 @@ use std::time::Duration;
 use clock_types::Ids;
 use gateway_role::{AddressRange, Dialect, Gateway, Peers, ProxyLink, SipDomain};
 use net_types::{CertificateNames, Identity, ListenerId, Remote, TlsClient, Trust};
-use peer_role::{Acks, Answers, Proves, SipSettings, SipUserAgent, XmppServer, XmppSettings};
+use peer_role::{
+    Acks, Answers, Manner, Proves, SessionManners, SipSettings, SipUserAgent, XmppServer, XmppSettings,
+};
 use proxy_role::Proxy;
 use sip_proto::endpoint::{self, FixedHop, Route, Transport};
 use sip_types::uri::Host;
+use translate::Profile;
 use translate::message::ToSipOptions;
 use xmpp_types::jid::DomainName;
 
@@ -32,11 +35,28 @@ pub struct Options {
     pub both_ways: bool,
     /// How domains are proved.
     pub proves: Proves,
+    /// How SIP users talk.
+    pub talks: Talks,
+}
+
+/// How SIP users talk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Talks {
+    /// Each text is a request of its own.
+    InPages,
+    /// In sessions, as Microsoft's clients do, which behave in these ways by turns.
+    InSessions([Manner; 4]),
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { transport: Transport::Udp, acks: Acks::Counted, both_ways: true, proves: Proves::Certificate }
+        Self {
+            transport: Transport::Udp,
+            acks: Acks::Counted,
+            both_ways: true,
+            proves: Proves::Certificate,
+            talks: Talks::InPages,
+        }
     }
 }
 
@@ -55,6 +75,7 @@ pub struct Scene {
     pub sip: NodeId,
     /// What the users saw.
     pub log: Log,
+    talks: Talks,
 }
 
 pub(crate) const PROXY: &str = "203.0.113.1";
@@ -77,7 +98,7 @@ impl Scene {
         for node in [proxy, gateway, xmpp, sip] {
             world.start(node);
         }
-        Self { world, proxy, gateway, xmpp, sip, log }
+        Self { world, proxy, gateway, xmpp, sip, log, talks: options.talks }
     }
 
     /// A SIP user types.
@@ -96,19 +117,31 @@ impl Scene {
         });
     }
 
+    /// Returns what Gangway said to the SIP side against the rules of that protocol.
+    #[must_use]
+    pub fn complaints(&self) -> Vec<String> {
+        let complaint = |(_, said): &(Peer, peer_role::Said)| match said {
+            peer_role::Said::Complaint(words) => Some(words.clone()),
+            _ => None,
+        };
+        self.log.borrow().iter().filter_map(complaint).collect()
+    }
+
     /// Writes the users' log into a ledger for the judge.
     #[must_use]
     pub fn ledger(&self) -> Ledger {
         let mut ledger = Ledger::default();
         let mut texts = BTreeMap::new();
         for (peer, said) in self.log.borrow().iter() {
-            enter(&mut ledger, &mut texts, *peer, said);
+            // In a session one text follows the other's answer.
+            let in_order = *peer == Peer::Xmpp || self.talks != Talks::InPages;
+            enter(&mut ledger, &mut texts, in_order, said);
         }
         ledger
     }
 }
 
-fn enter(ledger: &mut Ledger, texts: &mut BTreeMap<String, String>, peer: Peer, said: &peer_role::Said) {
+fn enter(ledger: &mut Ledger, texts: &mut BTreeMap<String, String>, in_order: bool, said: &peer_role::Said) {
     use peer_role::Said;
     let mut about = |id: &String, seen: Seen| {
         if let Some(text) = texts.get(id) {
@@ -118,7 +151,7 @@ fn enter(ledger: &mut Ledger, texts: &mut BTreeMap<String, String>, peer: Peer, 
     match said {
         Said::Sent { id, from, to, text } => {
             texts.insert(id.clone(), text.clone());
-            ledger.add(text, Seen::Sent { pair: pair(from, to), in_order: peer == Peer::Xmpp });
+            ledger.add(text, Seen::Sent { pair: pair(from, to), in_order });
         }
         Said::Accepted { id, .. } => about(id, Seen::Accepted),
         Said::Refused { id, .. } => about(id, Seen::Refused),
@@ -287,6 +320,10 @@ pub(crate) fn gateway_settings(options: Options) -> gateway_role::Settings {
         dialect: Dialect::PageMode,
         to_sip: ToSipOptions { datagram: options.transport == Transport::Udp, ..ToSipOptions::default() },
     }];
+    if options.talks != Talks::InPages {
+        settings.domains[0].dialect = Dialect::Microsoft;
+        settings.domains[0].to_sip.profile = Profile::BareAddress;
+    }
     settings
 }
 
@@ -333,6 +370,13 @@ fn add_sip(world: &mut World, options: Options, log: &Log) -> NodeId {
         endpoint: endpoint::Settings::new(ours, Some(identity("pool")), Trust("private".into())),
         route: route_to(GATEWAY, options.transport, "gateway.inside"),
         users: users.into_iter().map(|(user, answers)| (user.to_owned(), answers)).collect(),
+        sessions: match options.talks {
+            Talks::InPages => None,
+            Talks::InSessions(manners) => Some(SessionManners {
+                manners: manners.to_vec(),
+                place: format!("{SIP}:{};transport={}", options.transport.default_port(), options.transport),
+            }),
+        },
     };
     let log = Rc::clone(log);
     let maker = Box::new(move |start: Start| {

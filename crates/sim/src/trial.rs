@@ -9,7 +9,7 @@ use sip_proto::endpoint::Transport;
 
 use crate::chance::Chance;
 use crate::ledger::{Broken, Conditions};
-use crate::scene::{Options, Scene};
+use crate::scene::{Options, Scene, Talks};
 use crate::world::NodeId;
 
 /// How long people type and things go wrong.
@@ -122,7 +122,12 @@ fn judge(scene: &Scene, seed: u64, conditions: String, judged: Conditions) -> Ve
     for (moment, who, what) in &scene.world.history {
         let _ = writeln!(history, "{:>12.6} {who:>9}  {what}", moment.since_origin().as_secs_f64());
     }
-    Verdict { seed, conditions, counts: ledger.counts(), broken: ledger.judge(judged), history }
+    let mut broken = ledger.judge(judged);
+    if judged == Conditions::Fair {
+        let against = |how: String| Broken { promise: "SIP", text: String::new(), how };
+        broken.extend(scene.complaints().into_iter().map(against));
+    }
+    Verdict { seed, conditions, counts: ledger.counts(), broken, history }
 }
 
 fn draw_options(chance: &mut Chance) -> Options {
@@ -131,6 +136,7 @@ fn draw_options(chance: &mut Chance) -> Options {
         acks: if chance.happens(500) { Acks::Counted } else { Acks::Pinged },
         both_ways: chance.happens(500),
         proves: [Proves::Certificate, Proves::Dialback, Proves::Either][draw(chance, 3)],
+        talks: Talks::InPages,
     }
 }
 

@@ -35,8 +35,13 @@ fn every_run_keeps_the_promise() {
 #[test]
 fn a_crash_after_any_output_keeps_the_promise() {
     let counted = Options { acks: Acks::Counted, ..Options::default() };
-    let pinged =
-        Options { transport: Transport::Tls, acks: Acks::Pinged, both_ways: false, proves: Proves::Either };
+    let pinged = Options {
+        transport: Transport::Tls,
+        acks: Acks::Pinged,
+        both_ways: false,
+        proves: Proves::Either,
+        ..Options::default()
+    };
     let (mut complaints, mut crashes) = (String::new(), 0);
 
     for options in [counted, pinged] {

@@ -196,6 +196,7 @@ fn sip_settings(ports: &Ports) -> SipSettings {
     SipSettings {
         endpoint: endpoint::Settings::new(vec![listener], Some(identity("pool")), trust()),
         route: Route::fixed(hop),
+        sessions: None,
         users: BTreeMap::from([(Side::Sip.user(), Answers::AtOnce(200))]),
     }
 }

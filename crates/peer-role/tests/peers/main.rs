@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where its expectation does")]
 
 mod plays;
+mod sessions;
 mod sip;
 mod wire;
 mod xmpp;
