@@ -6,7 +6,7 @@ use translate::error::Failure;
 use translate::message::ACCEPT;
 
 /// The methods that are served.
-const ALLOW: &str = "MESSAGE, OPTIONS";
+pub const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, MESSAGE, INFO, UPDATE, OPTIONS";
 
 /// Answers OPTIONS: what may be sent here (RFC 3261 §11.2).
 pub fn options(request: &Request) -> Response {
@@ -18,15 +18,27 @@ pub fn method_not_allowed(request: &Request) -> Response {
     Response::to(request, 405).with(HeaderName::Allow, &text(ALLOW))
 }
 
-/// Answers a request that requires an extension: there is none that we know (RFC 3261 §8.2.2.3).
-pub fn unmet_requirement(request: &Request) -> Option<Response> {
-    let required: Vec<_> =
-        request.headers().values(HeaderName::Require).map(String::from_utf8_lossy).collect();
+/// Answers a request that requires an extension other than those `known` for it (RFC 3261 §8.2.2.3).
+pub fn unmet_requirement(request: &Request, known: &[&str]) -> Option<Response> {
+    let is_known = |tag: &str| known.iter().any(|known| tag.trim().eq_ignore_ascii_case(known));
+    let required: Vec<_> = request
+        .headers()
+        .values(HeaderName::Require)
+        .map(String::from_utf8_lossy)
+        .filter(|tag| !is_known(tag))
+        .collect();
     if required.is_empty() {
         return None;
     }
     let unsupported = HeaderText::clean(&required.join(", ")).text;
     Some(Response::to(request, 420).with(HeaderName::Unsupported, &unsupported))
+}
+
+/// Answers NEGOTIATE, by which a Microsoft server offers to compress the connection (MS-SIPCOMP §3.1): no, and the
+/// connection lives on. Anything but a 200 with `Compression` is a no; which status pleases them best, an operator
+/// may try.
+pub fn no_compression(request: &Request, status: u16) -> Response {
+    Response::to(request, status).with(HeaderName::Allow, &text(ALLOW))
 }
 
 /// Answers that the service is unavailable for a while (RFC 3261 §21.5.4).

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use clock_types::{Ids, Moment, Now, earliest};
 use net_types::{Event, Order};
 use sip_proto::endpoint::{self, Endpoint, RequestKey, ServerKey};
+use sip_proto::session::About;
 use sip_types::Request;
 use translate::message::MessageToSip;
 use xmpp_proto::link::ReceivedId;
 
+use crate::conversation::{ConversationState, Conversations, Pair, SessionId};
 use crate::delivery::{Number, StoreOrder, ToSip, ToXmpp};
 use crate::links::{LinkEvent, Links, Sent};
 use crate::notice::{Notice, Trace};
@@ -74,6 +76,13 @@ pub struct Gateway {
     pub(crate) requests: BTreeMap<RequestKey, Ours>,
     pub(crate) next_request: u64,
     pub(crate) unknown: Unknown,
+    pub(crate) conversations: Conversations,
+    /// The INVITEs of each session: their 2xx may come again.
+    pub(crate) invites: BTreeMap<SessionId, Vec<RequestKey>>,
+    /// How many BYEs of ours have no answer.
+    pub(crate) farewells: usize,
+    /// Reports that are to be said in conversations.
+    pub(crate) reports: BTreeMap<Number, Box<MessageToSip>>,
     stopping: Option<Moment>,
     stopped: bool,
     pub(crate) outputs: VecDeque<Output>,
@@ -90,9 +99,17 @@ pub(crate) struct Asked {
 #[derive(Clone, Debug)]
 pub(crate) enum Ours {
     /// A message from XMPP.
-    Message { number: Number, receipt: Option<Box<xmpp_types::xml::Element>>, sent: Moment },
+    Message {
+        number: Number,
+        receipt: Option<Box<xmpp_types::xml::Element>>,
+        sent: Moment,
+        /// Whose conversation it is, if it goes by itself because his programs took no session.
+        paged: Option<Arc<Pair>>,
+    },
     /// The report of a message from SIP that was not delivered.
     Report(Number),
+    /// A request of a session.
+    Session { session: SessionId, about: About, is_invite: bool },
 }
 
 impl Gateway {
@@ -100,8 +117,10 @@ impl Gateway {
     #[must_use]
     pub fn new(settings: Settings, recovered: Recovered, mut ids: Ids, now: Now) -> Self {
         let links = Links::new(&settings.name, &settings.proxies, &mut ids);
+        let settings = Arc::new(settings);
         let mut gateway = Self {
             endpoint: Endpoint::new(settings.sip.clone(), ids.fork()),
+            conversations: Conversations::new(Arc::clone(&settings), ids.fork()),
             links,
             to_xmpp: ToXmpp::new(settings.delivery),
             to_sip: ToSip::new(settings.delivery),
@@ -114,10 +133,13 @@ impl Gateway {
             requests: BTreeMap::new(),
             next_request: 0,
             unknown: Unknown::default(),
+            invites: BTreeMap::new(),
+            farewells: 0,
+            reports: BTreeMap::new(),
             stopping: None,
             stopped: false,
             outputs: VecDeque::new(),
-            settings: Arc::new(settings),
+            settings,
             ids,
         };
         gateway.recover(recovered, now);
@@ -156,6 +178,7 @@ impl Gateway {
             stop_within: started.stop_within,
             ..settings
         });
+        self.conversations.handle_settings(Arc::clone(&self.settings));
         self.pump(now);
     }
 
@@ -169,6 +192,7 @@ impl Gateway {
         self.endpoint.handle_stop(now);
         self.to_xmpp.handle_stop(now);
         self.to_sip.handle_stop(now);
+        self.conversations.handle_stop(now);
         self.pump(now);
     }
 
@@ -178,6 +202,7 @@ impl Gateway {
         self.endpoint.handle_timeout(now);
         self.to_xmpp.handle_timeout(now);
         self.to_sip.handle_timeout(now);
+        self.conversations.handle_timeout(now);
         self.answer_for_refused(now);
         self.pump(now);
     }
@@ -191,7 +216,7 @@ impl Gateway {
         let sip = earliest(self.endpoint.poll_timeout(), self.links.poll_timeout());
         let delivery = earliest(self.to_xmpp.poll_timeout(), self.to_sip.poll_timeout());
         let waiting = earliest(self.unknown.poll_timeout(), self.stopping);
-        earliest(earliest(sip, delivery), waiting)
+        earliest(earliest(sip, delivery), earliest(self.conversations.poll_timeout(), waiting))
     }
 
     /// Returns what is wanted next.
@@ -216,6 +241,13 @@ impl Gateway {
         Arc::clone(&self.settings.policy)
     }
 
+    /// Returns every conversation that has a session, with how many messages wait for it.
+    #[must_use]
+    pub fn conversations(&self) -> Vec<(ConversationState, usize)> {
+        let states = self.conversations.states().into_iter();
+        states.map(|state| (self.to_sip.waiting(&state.pair.key).len(), state)).map(|(n, s)| (s, n)).collect()
+    }
+
     /// Lets the parts tell each other until none has anything to say.
     fn pump(&mut self, now: Now) {
         if self.stopped {
@@ -226,6 +258,8 @@ impl Gateway {
                 self.handle_endpoint(output, now);
             } else if let Some(event) = self.links.poll() {
                 self.handle_link(event, now);
+            } else if let Some(effect) = self.conversations.poll_output() {
+                self.handle_effect(effect, now);
             } else if let Some(output) = self.to_xmpp.poll_output() {
                 self.handle_to_xmpp(output, now);
             } else if let Some(output) = self.to_sip.poll_output() {
@@ -239,7 +273,8 @@ impl Gateway {
 
     fn stop_if_quiet(&mut self, now: Now) {
         let Some(deadline) = self.stopping else { return };
-        let safe = !self.to_xmpp.is_answering() && !self.to_sip.is_exposed();
+        let has_left = self.conversations.is_quiet() && self.farewells == 0;
+        let safe = has_left && !self.to_xmpp.is_answering() && !self.to_sip.is_exposed();
         if !safe && now.moment < deadline {
             return;
         }
@@ -259,11 +294,12 @@ impl Gateway {
             endpoint::Output::Request { key, request, source } => {
                 self.handle_request(key, request, &source, now)
             }
-            endpoint::Output::Response { key, response } => self.handle_response(key, &response, now),
-            endpoint::Output::Failed { key, failure } => self.handle_failure(key, &failure, now),
+            endpoint::Output::Response { key, response } => self.handle_response(key, response, now),
+            endpoint::Output::Failed { key, failure } => self.handle_failure(key, failure, now),
             endpoint::Output::Notice(notice) => self.notice(Notice::Sip(notice)),
-            // No session is ever opened, so that nothing of one can come.
-            endpoint::Output::Ack { .. } | endpoint::Output::Cancelled { .. } => {}
+            endpoint::Output::Ack { request, source } => self.handle_ack(&request, &source, now),
+            // Every INVITE is answered at once, so that there is nothing left to cancel.
+            endpoint::Output::Cancelled { .. } => {}
             // The sender gave up; the message goes its way, and its end is noted.
             endpoint::Output::Expired { key } => self.asked.retain(|_, asked| asked.key != key),
         }
@@ -294,10 +330,17 @@ impl Gateway {
     }
 
     /// Sends a request of our own.
-    pub(crate) fn send(&mut self, about: Ours, request: Request, route: &endpoint::Route, now: Now) {
+    pub(crate) fn send(
+        &mut self,
+        about: Ours,
+        request: Request,
+        route: &endpoint::Route,
+        now: Now,
+    ) -> RequestKey {
         self.next_request += 1;
         let key = RequestKey(self.next_request);
         self.requests.insert(key, about);
         self.endpoint.send(key, request, route, now);
+        key
     }
 }

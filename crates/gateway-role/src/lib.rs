@@ -6,6 +6,7 @@
 
 mod answers;
 mod conversation;
+mod conversing;
 mod delivery;
 mod gateway;
 mod links;
@@ -19,7 +20,9 @@ mod unknown;
 mod users;
 mod xmpp_side;
 
-pub use conversation::{ConversationSettings, Dialect};
+pub use conversation::{
+    ConversationSettings, ConversationState, Dialect, Fallback, Pair, Phase, SessionChange,
+};
 pub use delivery::DeliverySettings;
 pub use gateway::{Gateway, Output, Snapshot};
 pub use notice::{Notice, Private, Trace};

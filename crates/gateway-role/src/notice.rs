@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use translate::Loss;
 
+use crate::conversation::{Fallback, SessionChange};
 use crate::record::Direction;
 
 /// One thing that happened, in the gateway's own words.
@@ -54,6 +55,24 @@ pub enum Notice {
         from: Private,
         /// Why, in words.
         reason: String,
+    },
+    /// A session began or ended, in which two users talk.
+    Session {
+        /// The XMPP user.
+        xmpp: Private,
+        /// The SIP user.
+        sip: Private,
+        /// Its Call-ID, which its messages have too.
+        call: String,
+        /// What happened.
+        change: SessionChange,
+    },
+    /// A SIP user's programs were found not to do something; for a while it is not tried again.
+    Learned {
+        /// The SIP user.
+        user: Private,
+        /// What is done without.
+        fallback: Fallback,
     },
     /// The link to a proxy is open.
     LinkUp {
@@ -142,6 +161,10 @@ impl fmt::Display for Notice {
             Self::Refused { direction, from, reason } => {
                 write!(out, "{direction} from {from}: refused: {reason}")
             }
+            Self::Session { xmpp, sip, call, change } => {
+                write!(out, "session of {xmpp} and {sip} (Call-ID {call}): {change}")
+            }
+            Self::Learned { user, fallback } => write!(out, "{user}: {fallback}"),
             Self::LinkUp { proxy } => write!(out, "link to {proxy}: open"),
             Self::LinkDown { proxy, reason } => write!(out, "link to {proxy}: down: {reason}"),
             Self::StoreFailed { reason } => write!(out, "store: cannot keep messages: {reason}"),

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clock_types::Now;
-use sip_proto::endpoint::{Failure, RequestKey, Route, ServerKey, Source};
+use sip_proto::endpoint::{Failure, RequestKey, ServerKey, Source};
 use sip_types::{Method, Request, Response};
 use translate::error::failure_to_xmpp;
 use translate::message::{
-    FailureReport, MessageToXmpp, ToXmpp as Crossing, failure_report_to_sip, message_to_xmpp,
+    FailureReport, MessageToSip, MessageToXmpp, ToXmpp as Crossing, failure_report_to_sip, message_to_xmpp,
 };
 use translate::sip_to_jid;
+use xmpp_types::jid::Jid;
 use xmpp_types::stanza_error::{StanzaCondition, StanzaError, error_reply};
 use xmpp_types::xml::Element;
 use xmpp_types::{ns, stanza};
@@ -22,6 +23,7 @@ use crate::links::Sent;
 use crate::notice::{Notice, Private, Trace};
 use crate::record::{Direction, MessageKey};
 use crate::report_to::ReportTo;
+use crate::settings::SipDomain;
 use crate::xmpp_side::parse;
 
 /// Seconds of Retry-After in our own 503.
@@ -37,24 +39,62 @@ impl Gateway {
         now: Now,
     ) {
         match request.method() {
+            // Microsoft's servers want no answer to it whatever happens (MS-PRES §3.7).
+            Method::Other(name) if name.as_str() == "BENOTIFY" => self.endpoint.keep_silent(key, now),
+            Method::Other(name) if name.as_str() == "NEGOTIATE" => {
+                let status = self.settings.conversations.negotiate_status;
+                self.endpoint.respond(key, answers::no_compression(&request, status), now);
+            }
+            _ if request.to().tag().is_some() => self.handle_inside(key, request, source, now),
             Method::Message => match self.admit(&request, source) {
                 Ok(message) => self.accept_message(key, request, message, now),
                 Err(response) => self.endpoint.respond(key, *response, now),
             },
+            Method::Invite => match self.admit_invite(&request, source) {
+                Ok(pair) => {
+                    self.conversations.handle_invite(key, &request, &pair, source.transport, now);
+                }
+                Err(response) => self.endpoint.respond(key, *response, now),
+            },
             Method::Options => self.endpoint.respond(key, answers::options(&request), now),
-            // Microsoft's servers want no answer to it whatever happens (MS-PRES §3.7).
-            Method::Other(name) if name.as_str() == "BENOTIFY" => self.endpoint.keep_silent(key, now),
             _ => self.endpoint.respond(key, answers::method_not_allowed(&request), now),
         }
     }
 
     /// Lets a MESSAGE in, or says why not.
     fn admit(&mut self, request: &Request, source: &Source) -> Result<Box<MessageToXmpp>, Box<Response>> {
-        if let Some(response) = answers::unmet_requirement(request) {
-            return Err(Box::new(response));
+        self.admit_users(request, source, &[])?;
+        match message_to_xmpp(request, &self.settings.to_xmpp) {
+            Ok(crossed) => {
+                let message = match crossed.value {
+                    Crossing::Message(message) => message,
+                    // What programs tell each other is not kept: it is heard, and true for a moment only.
+                    Crossing::Empty | Crossing::Signal(_) => {
+                        return Err(Box::new(Response::to(request, 200)));
+                    }
+                };
+                for loss in crossed.losses.iter() {
+                    let trace = to_xmpp_trace(&message, request);
+                    self.notice(Notice::Lost { trace, loss });
+                }
+                Ok(message)
+            }
+            Err(refusal) => {
+                self.note_refusal(request, refusal.reason.as_str());
+                Err(Box::new(refusal.response(request)))
+            }
         }
-        if request.to().tag().is_some() {
-            return Err(self.refuse(request, 481, "no such session here"));
+    }
+
+    /// Lets a request of a SIP user to an XMPP user in, or says why not; returns the latter and the former.
+    pub(crate) fn admit_users(
+        &mut self,
+        request: &Request,
+        source: &Source,
+        extensions: &[&str],
+    ) -> Result<(Jid, Jid), Box<Response>> {
+        if let Some(response) = answers::unmet_requirement(request, extensions) {
+            return Err(Box::new(response));
         }
         let to = sip_to_jid(request.uri())
             .map_err(|why| self.refuse(request, why.status(), &format!("Request-URI: {why}")))?;
@@ -85,26 +125,7 @@ impl Gateway {
         if request.headers().max_forwards().ok().flatten() == Some(0) {
             return Err(self.refuse(request, 483, "too many hops"));
         }
-        match message_to_xmpp(request, &self.settings.to_xmpp) {
-            Ok(crossed) => {
-                let message = match crossed.value {
-                    Crossing::Message(message) => message,
-                    // What programs tell each other is not kept: it is heard, and true for a moment only.
-                    Crossing::Empty | Crossing::Signal(_) => {
-                        return Err(Box::new(Response::to(request, 200)));
-                    }
-                };
-                for loss in crossed.losses.iter() {
-                    let trace = to_xmpp_trace(&message, request);
-                    self.notice(Notice::Lost { trace, loss });
-                }
-                Ok(message)
-            }
-            Err(refusal) => {
-                self.note_refusal(request, refusal.reason.as_str());
-                Err(Box::new(refusal.response(request)))
-            }
-        }
+        Ok((to, from))
     }
 
     fn accept_message(
@@ -125,8 +146,20 @@ impl Gateway {
                 .map(|seconds| Duration::from_secs(seconds.into()))
                 .filter(|life| !life.is_zero()),
         };
+        self.take_arrival(key, request, arrival, trace, now);
+    }
+
+    /// Takes a text that was let in, and will be answered when its fate is known.
+    pub(crate) fn take_arrival(
+        &mut self,
+        key: ServerKey,
+        request: Arc<Request>,
+        arrival: Arrival,
+        trace: Arc<Trace>,
+        now: Now,
+    ) {
         let number = self.to_xmpp.handle_message(arrival, now);
-        self.by_stanza.entry(message.id).or_insert(number);
+        self.by_stanza.entry(trace.stanza.clone()).or_insert(number);
         self.notice(Notice::Arrived(trace.clone()));
         self.to_xmpp_traces.insert(number, trace);
         self.asked.insert(number, Asked { key, request });
@@ -151,6 +184,7 @@ impl Gateway {
             }
             ToXmppOutput::Store(order) => self.store(order),
             ToXmppOutput::Done { number, delivered, took } => {
+                self.reports.remove(&number);
                 let Some(trace) = self.to_xmpp_traces.remove(&number) else { return };
                 if self.by_stanza.get(&trace.stanza) == Some(&number) {
                     self.by_stanza.remove(&trace.stanza);
@@ -203,13 +237,23 @@ impl Gateway {
         let error = parse(error).and_then(|element| StanzaError::from_element(&element));
         let error = error.unwrap_or_else(|| StanzaError::new(StanzaCondition::UndefinedCondition));
         self.failed(number, error.to_string());
-        match self.report_request(to, stanza, &error) {
-            Some((request, route)) => self.send(Ours::Report(number), request, &route, now),
+        match self.report_message(to, stanza, &error) {
+            Some((message, domain)) if domain.dialect.has_sessions() => {
+                self.say_report(number, message, now);
+            }
+            Some((message, domain)) => {
+                self.send(Ours::Report(number), message.into_request(), &domain.route, now);
+            }
             None => self.report_refused(number, "its domain is no longer served here".to_owned(), now),
         }
     }
 
-    fn report_request(&self, to: &str, stanza: &Element, error: &StanzaError) -> Option<(Request, Route)> {
+    fn report_message(
+        &self,
+        to: &str,
+        stanza: &Element,
+        error: &StanzaError,
+    ) -> Option<(Box<MessageToSip>, SipDomain)> {
         let to = ReportTo::parse(to)?;
         let recipient = stanza::to(stanza).ok().flatten()?;
         let sender = stanza::from(stanza).ok().flatten()?;
@@ -224,10 +268,10 @@ impl Gateway {
             id: stanza.attr("id").unwrap_or_default(),
         };
         let message = failure_report_to_sip(&report, domain.to_sip.profile).ok()?;
-        Some((message.into_request(), domain.route.clone()))
+        Some((Box::new(message), domain.clone()))
     }
 
-    fn report_refused(&mut self, number: Number, reason: String, now: Now) {
+    pub(crate) fn report_refused(&mut self, number: Number, reason: String, now: Now) {
         if let Some(trace) = self.to_xmpp_traces.get(&number).cloned() {
             self.notice(Notice::ReportRefused { trace, reason });
         }
@@ -235,14 +279,27 @@ impl Gateway {
     }
 
     /// Takes the final response to a request of ours.
-    pub(crate) fn handle_response(&mut self, key: RequestKey, response: &Response, now: Now) {
-        let Some(ours) = self.requests.remove(&key) else { return };
+    pub(crate) fn handle_response(&mut self, key: RequestKey, response: Box<Response>, now: Now) {
         let status = response.status();
+        if let Some(Ours::Session { session, about, is_invite }) = self.requests.get(&key) {
+            let (session, about) = (*session, *about);
+            // Provisional ones come before it, and each 2xx of an INVITE comes by itself.
+            if status >= 300 || (status >= 200 && !is_invite) {
+                self.requests.remove(&key);
+                self.session_answered(about);
+            }
+            return self.conversations.handle_response(session, about, response, now);
+        }
+        let Some(ours) = self.requests.remove(&key) else { return };
+        let response = &*response;
         if let Ours::Message { number, sent, .. } = &ours {
             self.note_manners(*number, status, now.moment.since(*sent));
         }
         match ours {
-            Ours::Message { number, receipt, .. } if (200..300).contains(&status) => {
+            Ours::Message { number, receipt, paged, .. } if (200..300).contains(&status) => {
+                if let Some(pair) = paged {
+                    self.conversations.handle_paged(&pair, now);
+                }
                 // 202 is somebody's promise, not a user agent's word (RFC 3428 §7).
                 if status == 200
                     && let Some(receipt) = receipt
@@ -268,18 +325,24 @@ impl Gateway {
             Ours::Report(number) => {
                 self.report_refused(number, format!("{status} {}", response.reason()), now)
             }
+            // It is heard above.
+            Ours::Session { .. } => {}
         }
     }
 
     /// Takes the news that a request of ours has no final response.
-    pub(crate) fn handle_failure(&mut self, key: RequestKey, failure: &Failure, now: Now) {
+    pub(crate) fn handle_failure(&mut self, key: RequestKey, failure: Failure, now: Now) {
         match self.requests.remove(&key) {
             Some(Ours::Message { number, sent, .. }) => {
-                let error = failure_to_xmpp(&answers::failure(failure));
+                let error = failure_to_xmpp(&answers::failure(&failure));
                 self.note_silence(number, &error, now.moment.since(sent));
                 self.fail_to_sip(number, &error, failure.to_string(), now);
             }
             Some(Ours::Report(number)) => self.to_xmpp.handle_report_failed(number, now),
+            Some(Ours::Session { session, about, .. }) => {
+                self.session_answered(about);
+                self.conversations.handle_failure(session, about, failure, now);
+            }
             None => {}
         }
     }

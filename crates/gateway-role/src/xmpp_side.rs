@@ -13,8 +13,9 @@ use xmpp_types::stanza;
 use xmpp_types::stanza_error::{ErrorType, StanzaCondition, StanzaError, error_reply};
 use xmpp_types::xml::{Element, Limits, parse_document};
 
+use crate::conversation::Pair;
 use crate::delivery::{Number, ToSipOutput};
-use crate::gateway::{Gateway, Ours};
+use crate::gateway::Gateway;
 use crate::links::Sent;
 use crate::notice::{Notice, Private, Trace};
 use crate::record::{AcceptedMessage, Direction, MessageKey, Recovered};
@@ -69,14 +70,17 @@ impl Gateway {
         let (Some(to), Some(domain)) = (to, domain) else {
             return self.refuse_stanza(link, n, key, stanza, &failure_to_xmpp(&Failure::UnknownDomain), now);
         };
-        let target = to.to_bare().to_string();
+        let target = queue_of(&stanza, &to, domain);
         let crossed = message_to_sip(&stanza, &key.0, &domain.to_sip);
         let message = match crossed.value {
             Crossing::Message(message) => message,
-            Crossing::NotAMessage(_) => return self.links.settle(link, n, now),
+            Crossing::NotAMessage(_) => {
+                self.hear_signals(&stanza, &target, domain, now);
+                return self.links.settle(link, n, now);
+            }
             Crossing::Refused(error) => return self.refuse_stanza(link, n, key, stanza, &error, now),
         };
-        if self.to_sip.is_full(&target) {
+        if self.to_sip.is_full(&target) || self.waits_too_much(&target, &message) {
             return self.refuse_stanza(link, n, key, stanza, &failure_to_xmpp(&Failure::Busy), now);
         }
         let trace = to_sip_trace(&message, &stanza);
@@ -162,19 +166,15 @@ impl Gateway {
         if !settings.policy.allows(&to) {
             return self.unknown.handle_refused(number, &domain.name, now);
         }
-        let Some(message) =
-            self.translated.remove(&number).or_else(|| self.translate_again(number, stanza, domain))
-        else {
+        let message = self.translated.remove(&number);
+        let Some(message) = message.or_else(|| self.translate_again(number, stanza, domain)) else {
             let error = failure_to_xmpp(&Failure::NotAllowed("it can no longer be translated".to_owned()));
             return self.fail_to_sip(number, &error, "it can no longer be translated".to_owned(), now);
         };
-        let receipt = self.receipt(&message).map(Box::new);
-        self.send(
-            Ours::Message { number, receipt, sent: now.moment },
-            message.into_request(),
-            &domain.route,
-            now,
-        );
+        if domain.dialect.has_sessions() {
+            return self.say_text(number, stanza, message, domain, now);
+        }
+        self.page_text(number, message, None, domain, now);
     }
 
     fn translate_again(
@@ -193,24 +193,6 @@ impl Gateway {
         }
     }
 
-    /// Returns the receipt that a 200 will earn (XEP-0184 §5).
-    fn receipt(&self, message: &MessageToSip) -> Option<Element> {
-        if !message.receipt_requested || !self.settings.page_mode_receipts {
-            return None;
-        }
-        let id = message.id.as_deref()?;
-        let received = Element::new(ns::RECEIPTS, "received").with_attr("id", id);
-        let from = message.to_jid.to_string();
-        let to = message.from_jid.to_string();
-        Some(
-            Element::new(ns::SERVER, "message")
-                .with_attr("from", from)
-                .with_attr("to", to)
-                .with_attr("id", format!("receipt-{id}"))
-                .with_child(received),
-        )
-    }
-
     pub(crate) fn link_of(&self, number: Number) -> Option<(usize, ReceivedId)> {
         self.received.get(&number).copied()
     }
@@ -226,7 +208,11 @@ impl Gateway {
                 Direction::ToXmpp => self.recover_to_xmpp(kept, stanza, now),
                 Direction::ToSip => {
                     let report = kept.report.as_deref().and_then(parse);
-                    let target = stanza::to(&stanza).ok().flatten().map(|jid| jid.to_bare().to_string());
+                    let to = stanza::to(&stanza).ok().flatten();
+                    let target = to.map(|to| match self.settings.domain(to.domain()) {
+                        Some(domain) => queue_of(&stanza, &to, domain),
+                        None => to.bare_str().to_owned(),
+                    });
                     self.to_sip.recover(kept, stanza, report, &target.unwrap_or_default(), now);
                 }
             }
@@ -244,6 +230,15 @@ impl Gateway {
         let number = self.to_xmpp.recover(kept, stanza, now);
         self.by_stanza.insert(trace.stanza.clone(), number);
         self.to_xmpp_traces.insert(number, trace);
+    }
+}
+
+/// Names the queue that a message waits in: that of its SIP user (RFC 3428 §8); of the pair where they talk in a
+/// session, so that one that is not answered yet holds up nobody else.
+fn queue_of(stanza: &Element, to: &Jid, domain: &SipDomain) -> String {
+    match stanza::from(stanza).ok().flatten() {
+        Some(from) if domain.dialect.has_sessions() => Pair::key_of(&from, to),
+        Some(_) | None => to.bare_str().to_owned(),
     }
 }
 

@@ -23,6 +23,7 @@ pub fn of_gateway(notice: &Notice) {
                 trace.direction
             );
         }
+        Notice::Session { .. } | Notice::Learned { .. } => tracing::debug!("{notice}"),
         Notice::LinkUp { .. } => tracing::info!("{notice}"),
         Notice::LinkDown { .. } => tracing::warn!("{notice}"),
         Notice::StoreFailed { .. } => tracing::error!("{notice}"),

@@ -1,5 +1,37 @@
-//! Conversations: how texts are carried to SIP users whose servers want sessions.
+//! Conversations: how texts are carried to SIP users whose servers want sessions, and how theirs come.
+//!
+//! ```text
+//!   delivery::ToSip ── the head of a pair's queue ─▶ ┌───────────────┐ ── Effect ─▶ the endpoint
+//!   the endpoint ── INVITE, requests inside, answers ▶│ Conversations │             the link
+//!   the link ── chat states ─────────────────────────▶└──────┬────────┘ ── Arrived ─▶ delivery::ToXmpp
+//!                                                            │ by pair of users
+//!                                                 ┌──────────▼─────────┐
+//!                                                 │ machine            │ decides: which session, once more, typing
+//!                                                 │ sip_proto::session │ carries: one or a few
+//!                                                 └────────────────────┘
+//! ```
+//!
+//! A message belongs to delivery, and stays there until its fate is known; here is only the way in which it goes. So a
+//! session is nothing that must outlive the process: whoever speaks in one that we have forgotten is answered 481
+//! and opens another.
 
+mod desk;
+mod effect;
+mod entry;
+mod learned;
+mod machine;
+mod offer;
+mod pair;
 mod settings;
+mod table;
+mod typing;
+mod verdict;
 
+pub use desk::SessionId;
+pub use effect::{Arrived, Effect, SessionChange};
+pub use entry::Saying;
+pub use learned::Fallback;
+pub use machine::{Item, Why};
+pub use pair::Pair;
 pub use settings::{ConversationSettings, Dialect};
+pub use table::{ConversationState, Conversations, Phase};

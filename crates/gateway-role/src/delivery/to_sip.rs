@@ -132,6 +132,26 @@ impl ToSip {
             || self.targets.get(target).is_some_and(|t| t.waiting.len() >= self.settings.queue_max)
     }
 
+    /// Returns the messages to `target` that have no answer yet, the one whose turn it is first.
+    #[must_use]
+    pub fn waiting(&self, target: &str) -> Vec<Number> {
+        let Some(target) = self.targets.get(target) else { return Vec::new() };
+        target.in_flight.iter().chain(&target.waiting).copied().collect()
+    }
+
+    /// Returns the messages that wait behind this one.
+    #[must_use]
+    pub fn waiting_behind(&self, number: Number) -> Vec<Number> {
+        let target = self.messages.get(&number).and_then(|message| self.targets.get(&message.target));
+        target.map(|target| target.waiting.iter().copied().collect()).unwrap_or_default()
+    }
+
+    /// Returns how long a message has been with us.
+    #[must_use]
+    pub fn age(&self, number: Number, now: Now) -> Duration {
+        self.messages.get(&number).map_or(Duration::ZERO, |message| now.moment.since(message.arrived))
+    }
+
     /// Takes what an earlier process left: a message to deliver, or a report to make.
     pub fn recover(
         &mut self,

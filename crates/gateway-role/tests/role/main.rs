@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+mod conversations;
 mod crossing;
 mod policy;
+mod talk;
 mod world;

@@ -1,0 +1,171 @@
+//! What all conversations share.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use clock_types::{Ids, Now};
+use sip_proto::endpoint::{Listener, Route, Transport};
+use sip_proto::session;
+use sip_types::header::{CallId, NameAddr};
+use sip_types::uri::{Scheme, SipUri};
+use sip_types::{HeaderName, HeaderText, Method, Request, Token};
+use translate::jid_to_sip;
+use xmpp_types::jid::{DomainName, Jid};
+
+use super::effect::Effect;
+use super::learned::{Fallback, Learned};
+use super::machine::{Leg, Pace};
+use super::offer::{self, Place};
+use super::pair::Pair;
+use crate::answers;
+use crate::settings::Settings;
+
+/// Names a session among all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SessionId {
+    /// Its conversation.
+    pub conversation: u64,
+    /// Its number there.
+    pub leg: Leg,
+}
+
+/// What all conversations share.
+#[derive(Debug)]
+pub struct Desk {
+    pub settings: Arc<Settings>,
+    pub sessions: Arc<session::Settings>,
+    pub pace: Pace,
+    pub ids: Ids,
+    /// Sessions by our tag in them.
+    pub tags: BTreeMap<Box<str>, SessionId>,
+    pub learned: Learned,
+    /// Conversations with a session, in all and by SIP domain.
+    pub open: usize,
+    pub open_by_domain: BTreeMap<DomainName, usize>,
+    /// Sessions that have not ended.
+    pub live: usize,
+    pub outputs: VecDeque<Effect>,
+}
+
+impl Desk {
+    /// Returns the desk of a gateway without conversations.
+    pub fn new(settings: Arc<Settings>, ids: Ids) -> Self {
+        let allow = (HeaderName::Allow, HeaderText::from_static(answers::ALLOW));
+        let sessions = session::Settings {
+            timing: settings.sip.timing,
+            headers: vec![allow],
+            ..session::Settings::default()
+        };
+        Self {
+            pace: pace_of(&settings),
+            sessions: Arc::new(sessions),
+            settings,
+            ids,
+            tags: BTreeMap::new(),
+            learned: Learned::default(),
+            open: 0,
+            open_by_domain: BTreeMap::new(),
+            live: 0,
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// Puts other settings into effect.
+    pub fn handle_settings(&mut self, settings: Arc<Settings>) {
+        self.pace = pace_of(&settings);
+        self.settings = settings;
+    }
+
+    /// Returns whether another conversation with this SIP user may open a session.
+    pub fn may_open(&self, pair: &Pair) -> bool {
+        let limits = &self.settings.conversations;
+        self.open < limits.open_max
+            && self
+                .open_by_domain
+                .get(pair.sip.domain())
+                .is_none_or(|open| *open < limits.open_per_domain_max)
+    }
+
+    /// Counts a conversation that has a session, or has none any more.
+    pub fn count(&mut self, pair: &Pair, is_open: bool) {
+        let by_domain = self.open_by_domain.entry(pair.sip.domain().clone()).or_default();
+        if is_open {
+            self.open += 1;
+            *by_domain += 1;
+        } else {
+            self.open = self.open.saturating_sub(1);
+            *by_domain = by_domain.saturating_sub(1);
+        }
+    }
+
+    /// Remembers what a SIP user's programs do not do.
+    pub fn learn(&mut self, pair: &Arc<Pair>, fallback: Fallback, now: Now) {
+        if self.learned.handle_found(pair.sip.as_str(), fallback, now) {
+            self.outputs.push_back(Effect::Learned { pair: Arc::clone(pair), fallback });
+        }
+    }
+
+    /// Returns a tag that nobody has.
+    pub fn tag(&mut self) -> Token {
+        Token::parse(self.ids.token("tag")).expect("letters and digits are a token")
+    }
+
+    /// Returns the INVITE that begins a session, and our tag in it; `None` if there is no listener to be answered at.
+    pub fn invite(
+        &mut self,
+        pair: &Pair,
+        from: &NameAddr,
+        to: &NameAddr,
+        uri: &SipUri,
+    ) -> Option<(Request, Box<str>)> {
+        let listener = self.listener_towards(pair)?;
+        let contact = contact(&pair.xmpp, listener)?;
+        let content = offer::offer(Place { host: &listener.host, port: listener.port });
+        let tag = self.tag();
+        let call_id = CallId::parse(self.ids.token("call")).expect("letters and digits are a word");
+        let from = from.clone().with_tag(&tag);
+        let invite = Request::new(Method::Invite, uri.clone().into(), from, to.clone(), call_id, 1)
+            .with_contact(&contact)
+            .with(HeaderName::Allow, &HeaderText::from_static(answers::ALLOW))
+            .with_body(&content.content_type, content.body);
+        Some((invite, tag.as_str().into()))
+    }
+
+    /// Returns the listener that the peer's servers reach us by.
+    pub fn listener_towards(&self, pair: &Pair) -> Option<&Listener> {
+        let domain = self.settings.domain(pair.sip.domain())?;
+        let transport = match &domain.route {
+            Route::Fixed(hop) => hop.transport,
+            Route::Locate(hop) => hop.transport.unwrap_or(Transport::Tls),
+        };
+        self.listener_of(transport)
+    }
+
+    /// Returns the listener of a transport, or any.
+    pub fn listener_of(&self, transport: Transport) -> Option<&Listener> {
+        let listeners = &self.settings.sip.listeners;
+        listeners.iter().find(|listener| listener.transport == transport).or_else(|| listeners.first())
+    }
+}
+
+/// Returns the address that requests in a session with this XMPP user come to (RFC 3261 §8.1.1.8).
+///
+/// COMPAT(Skype for Business, all): `transport=tls` is written, which RFC 3261 §26.2.2 advises against, because
+/// without it TCP is tried.
+pub fn contact(user: &Jid, listener: &Listener) -> Option<NameAddr> {
+    let address = jid_to_sip(user, translate::Profile::BareAddress).ok()?;
+    let mut uri = SipUri::new(Scheme::Sip, &listener.host);
+    if let Some(user) = address.decoded_user() {
+        uri = uri.with_user(&user);
+    }
+    let uri = uri.with_port(Some(listener.port)).with_param("transport", Some(listener.transport.as_str()));
+    Some(NameAddr::new(uri))
+}
+
+fn pace_of(settings: &Settings) -> Pace {
+    Pace {
+        idle_after: settings.conversations.idle_after,
+        answer_within: settings.conversations.answer_within,
+        typing_every: translate::session::TypingDialect::KeyboardActivity.refresh(),
+    }
+}

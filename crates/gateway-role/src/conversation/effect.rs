@@ -1,0 +1,145 @@
+//! What the conversations want done.
+
+use std::fmt;
+use std::sync::Arc;
+
+use sip_proto::endpoint::ServerKey;
+use sip_proto::session::About;
+use sip_types::header::CallId;
+use sip_types::{Request, Response};
+use translate::Losses;
+use translate::session::{ChatState, HeardText};
+use xmpp_types::jid::DomainName;
+use xmpp_types::xml::Element;
+
+use super::desk::SessionId;
+use super::learned::Fallback;
+use super::machine::{Item, Why};
+use super::pair::Pair;
+
+/// One thing to do.
+#[derive(Debug)]
+pub enum Effect {
+    /// Send a request of a session to the servers of this domain; what becomes of it is told by
+    /// [`super::Conversations::handle_response`] and [`super::Conversations::handle_failure`].
+    Send {
+        /// Whose.
+        session: SessionId,
+        /// Which.
+        about: About,
+        /// The request.
+        request: Box<Request>,
+        /// Whither.
+        domain: DomainName,
+    },
+    /// Cancel the INVITE of a session.
+    Cancel(SessionId),
+    /// Answer a request.
+    Respond {
+        /// The request.
+        key: ServerKey,
+        /// The answer.
+        response: Box<Response>,
+    },
+    /// Nothing comes of the session any more.
+    Over(SessionId),
+    /// Carry it without a session.
+    Page(Item),
+    /// It is being said, in the session of this Call-ID.
+    Said {
+        /// What.
+        item: Item,
+        /// The session.
+        call: CallId,
+    },
+    /// It was delivered.
+    Delivered {
+        /// What.
+        item: Item,
+        /// Whether it is the user's own program that says so.
+        by_agent: bool,
+    },
+    /// It was not delivered.
+    Failed {
+        /// What.
+        item: Item,
+        /// Why.
+        why: Box<Why>,
+    },
+    /// It was not delivered, and nothing that waits behind it can be.
+    Unreachable {
+        /// What.
+        item: Item,
+        /// Why.
+        why: Box<Why>,
+    },
+    /// The SIP user said something.
+    Arrived(Box<Arrived>),
+    /// Show the XMPP user something that need not arrive.
+    Stanza {
+        /// Between whom.
+        pair: Arc<Pair>,
+        /// The stanza.
+        stanza: Element,
+    },
+    /// A session began or ended.
+    Changed {
+        /// Between whom.
+        pair: Arc<Pair>,
+        /// Its Call-ID.
+        call: CallId,
+        /// What happened.
+        change: SessionChange,
+    },
+    /// A SIP user's programs were found not to do something.
+    Learned {
+        /// Between whom it was found.
+        pair: Arc<Pair>,
+        /// What.
+        fallback: Fallback,
+    },
+}
+
+/// A text from SIP that waits for its answer.
+#[derive(Debug)]
+pub struct Arrived {
+    /// Its request.
+    pub key: ServerKey,
+    /// Its request.
+    pub request: Arc<Request>,
+    /// Between whom.
+    pub pair: Arc<Pair>,
+    /// In which window.
+    pub thread: String,
+    /// What it says.
+    pub text: HeardText,
+    /// The chat state that goes with it.
+    pub state: Option<ChatState>,
+    /// What of it cannot cross.
+    pub losses: Losses,
+}
+
+/// What happened to a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SessionChange {
+    /// It is there.
+    Opened {
+        /// Whether we called.
+        by_us: bool,
+    },
+    /// It was there, and ended; in words.
+    Closed(String),
+    /// It never was; in words.
+    Refused(String),
+}
+
+impl fmt::Display for SessionChange {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Opened { by_us: true } => out.write_str("opened for the XMPP user"),
+            Self::Opened { by_us: false } => out.write_str("opened by the SIP user"),
+            Self::Closed(why) => write!(out, "closed: {why}"),
+            Self::Refused(why) => write!(out, "not opened: {why}"),
+        }
+    }
+}

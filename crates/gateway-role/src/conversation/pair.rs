@@ -1,0 +1,63 @@
+//! Who talks with whom.
+
+use std::sync::Arc;
+
+use xmpp_types::jid::Jid;
+
+/// An XMPP user and a SIP user; both by their bare addresses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pair {
+    /// The XMPP user.
+    pub xmpp: Jid,
+    /// The SIP user, as XMPP names him.
+    pub sip: Jid,
+    /// Both in one text, which no other pair has: a space is in no bare address.
+    pub key: Arc<str>,
+}
+
+impl Pair {
+    /// Returns the pair of these two, whatever programs they use.
+    #[must_use]
+    pub fn new(xmpp: &Jid, sip: &Jid) -> Self {
+        let key = Self::key_of(xmpp, sip).into();
+        Self { xmpp: xmpp.to_bare().as_jid().clone(), sip: sip.to_bare().as_jid().clone(), key }
+    }
+
+    /// Returns what [`Self::key`] would be.
+    #[must_use]
+    pub fn key_of(xmpp: &Jid, sip: &Jid) -> String {
+        let (xmpp, sip) = (xmpp.bare_str(), sip.bare_str());
+        let mut key = String::with_capacity(xmpp.len() + sip.len() + 1);
+        key.push_str(xmpp);
+        key.push(' ');
+        key.push_str(sip);
+        key
+    }
+
+    /// Returns the thread of a pair whose XMPP user names none: always the same, so that each session shows in
+    /// the same window, also after a restart (XEP-0201 §3).
+    #[must_use]
+    pub fn thread(&self) -> String {
+        let hash = |seed: u64| {
+            self.key
+                .bytes()
+                .fold(seed, |hash, octet| (hash ^ u64::from(octet)).wrapping_mul(0x0100_0000_01b3))
+        };
+        format!("{:016x}{:016x}", hash(0xcbf2_9ce4_8422_2325), hash(0x6c62_272e_07bb_0142))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pair_is_of_users_and_not_of_their_programs() {
+        let pair = |xmpp: &str| Pair::new(&Jid::parse(xmpp).unwrap(), &Jid::parse("bob@s.example").unwrap());
+
+        assert_eq!(pair("ann@x.example/desk"), pair("ann@x.example"));
+        assert_eq!(pair("ann@x.example/desk").thread(), pair("ann@x.example").thread());
+        assert_ne!(pair("ann@x.example").thread(), pair("eve@x.example").thread());
+        assert_eq!(&*pair("ann@x.example/desk").key, "ann@x.example bob@s.example");
+    }
+}
