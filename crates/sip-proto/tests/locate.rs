@@ -177,7 +177,7 @@ fn the_first_place_does_not_wait_for_the_addresses_of_the_last() {
 }
 
 fn hop(host: &str) -> NextHop {
-    NextHop { host: Host::parse(host).unwrap(), port: None, transport: None, secure: false }
+    NextHop { host: Host::parse(host).unwrap(), port: None, transport: None, secure: false, pace: None }
 }
 
 #[track_caller]

@@ -26,6 +26,8 @@ pub struct Connections {
     by_id: hashbrown::HashMap<ConnectionId, Connection, Fixed>,
     /// Where requests to a target go.
     to_target: hashbrown::HashMap<Target, ConnectionId, Fixed>,
+    /// Accepted ones that their peers offer for requests to an address of theirs, one each (RFC 5923).
+    aliases: BTreeMap<SocketAddr, ConnectionId>,
     /// How many each address has open here.
     accepted: BTreeMap<IpAddr, usize>,
     accepted_total: usize,
@@ -38,6 +40,8 @@ pub struct Connection {
     framer: StreamFramer,
     /// What we dialled; `None` if it was accepted.
     target: Option<Target>,
+    /// The address whose requests it may carry, if it was accepted.
+    alias: Option<SocketAddr>,
     /// Requests of ours that wait for an answer here.
     pub awaited: usize,
     /// Whether a request of ours went out here before.
@@ -97,8 +101,36 @@ impl Connections {
         }
     }
 
+    /// Remembers the latest connection that is offered for requests to `address`.
+    pub fn note_alias(&mut self, address: SocketAddr, id: ConnectionId) {
+        if let Some(connection) = self.by_id.get_mut(&id)
+            && connection.alias != Some(address)
+        {
+            let old = connection.alias.replace(address);
+            self.forget_alias(old, id);
+            self.aliases.insert(address, id);
+        }
+    }
+
+    pub fn has_alias(&self, id: ConnectionId) -> bool {
+        self.by_id.get(&id).is_some_and(|connection| connection.alias.is_some())
+    }
+
+    pub fn alias(&self, address: SocketAddr) -> Option<ConnectionId> {
+        self.aliases.get(&address).copied()
+    }
+
+    fn forget_alias(&mut self, address: Option<SocketAddr>, id: ConnectionId) {
+        if let Some(address) = address
+            && self.aliases.get(&address) == Some(&id)
+        {
+            self.aliases.remove(&address);
+        }
+    }
+
     fn remove(&mut self, id: ConnectionId) -> Option<Connection> {
         let connection = self.by_id.remove(&id)?;
+        self.forget_alias(connection.alias, id);
         match &connection.target {
             Some(target) => {
                 if self.to_target.get(target) == Some(&id) {
@@ -139,6 +171,7 @@ impl Connection {
             state,
             framer: StreamFramer::new(settings.message),
             target,
+            alias: None,
             awaited: 0,
             used: false,
             silent_since: now.moment,
@@ -247,6 +280,9 @@ impl Endpoint {
     pub(super) fn reach(&mut self, target: &Target, now: Now) -> Way {
         if let Some(way) = self.connections.way_to(target) {
             return way;
+        }
+        if let Some(connection) = self.alias_of(target) {
+            return Way::Open(connection);
         }
         let connection = ConnectionId::dialled(self.next_number());
         let source = Source {

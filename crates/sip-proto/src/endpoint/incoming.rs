@@ -8,19 +8,18 @@ use net_types::{Bytes, ListenerId, Order};
 use sip_types::header::{HeaderName, Via};
 use sip_types::{HeaderText, Malformed, Message, Method, Request, Response, Token};
 
-use super::connections::Way;
 use super::output::{Notice, Output, ServerKey, Source};
 use super::served::{Act, Known, Machine, Received, readdressed};
 use super::settings::Transport;
-use super::target::{Peer, Target};
 use super::{Endpoint, Timer};
-use crate::locate::Place;
 
 /// Why a request is answered at once, without a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Refusal {
     /// 482: the same request is being served on another way (RFC 3261 §8.2.2.2).
     Merged,
+    /// 482: it is one of ours that has come back (§16.3).
+    OurOwn,
     /// 481: there is no such INVITE to cancel (§9.2).
     NothingToCancel,
     /// 503: a table is full, or we stop.
@@ -41,7 +40,7 @@ pub enum Framing {
 impl Refusal {
     fn status(self) -> u16 {
         match self {
-            Self::Merged => 482,
+            Self::Merged | Self::OurOwn => 482,
             Self::NothingToCancel => 481,
             Self::Shed(_) => 503,
         }
@@ -88,6 +87,7 @@ impl Endpoint {
     fn handle_request(&mut self, mut request: Request, source: Arc<Source>, now: Now) {
         let Some(via) = request.via() else { return };
         let branch = self.fingerprints.server(&request, via);
+        self.note_alias(via, &source);
         if needs_return_address(via, source.remote) {
             let via = via.received_from(source.remote);
             request.replace_via(via);
@@ -118,6 +118,10 @@ impl Endpoint {
 
     fn handle_new(&mut self, request: Request, source: Arc<Source>, branch: u128, now: Now) {
         self.served.forget_old(now);
+        if self.is_our_own(&request) {
+            self.refuse(&request, &source, Refusal::OurOwn, now);
+            return;
+        }
         let core = self.fingerprints.core(&request);
         match self.served.by_core.get(&core) {
             Some(Known::Accepted(accepted)) => {
@@ -162,6 +166,17 @@ impl Endpoint {
         let number = self.served.insert(received);
         self.outputs.push_back(Output::Request { key: ServerKey(number), request, source });
         self.run_received(number, None, None, now);
+    }
+
+    /// Returns whether a request under way from us has come back: a Via below its top one has our branch.
+    fn is_our_own(&self, request: &Request) -> bool {
+        if self.sendings.by_branch.is_empty() {
+            return false;
+        }
+        request.headers().values(HeaderName::Via).skip(1).filter_map(branch_of).any(|branch| {
+            let branch = self.fingerprints.client(branch, request.method());
+            self.sendings.by_branch.contains_key(&branch)
+        })
     }
 
     /// Datagrams may fill half of the room: whoever floods us with them shuts out nobody on a connection.
@@ -293,7 +308,7 @@ impl Endpoint {
             None => received.latest.clone(),
         };
         if !bytes.is_empty()
-            && !self.send_back(bytes, request.as_ref().and_then(|request| request.via()), port, &source, now)
+            && !self.send_back(bytes, request.as_deref(), port, &source, now)
             && let Some(received) = self.served.requests.get_mut(number)
         {
             received.machine.handle_transport_error(now);
@@ -376,12 +391,19 @@ impl Endpoint {
 
     fn send_response(&mut self, response: &Response, request: &Request, source: &Source, now: Now) {
         let port = request.via().map_or(0, |via| return_port(via, source));
-        self.send_back(printed(response), request.via(), port, source, now);
+        self.send_back(printed(response), Some(request), port, source, now);
     }
 
     /// Sends a response on the connection its request came on; if that is gone, on one to where the Via
     /// says; over UDP to the source alone (§18.2.2, RFC 3581 §4). `false` if it cannot be sent.
-    fn send_back(&mut self, bytes: Bytes, via: Option<&Via>, port: u16, source: &Source, now: Now) -> bool {
+    fn send_back(
+        &mut self,
+        bytes: Bytes,
+        request: Option<&Request>,
+        port: u16,
+        source: &Source,
+        now: Now,
+    ) -> bool {
         let Some(connection) = source.connection else {
             let Some(socket) = source.listener else { return false };
             let to = SocketAddr::new(source.remote.ip(), port);
@@ -391,14 +413,8 @@ impl Endpoint {
         if self.connections.get(connection).is_some() {
             return self.write(connection, bytes, now);
         }
-        let Some(via) = via else { return false };
-        let place = Place { transport: source.transport, address: SocketAddr::new(source.remote.ip(), port) };
-        let tls = match source.transport {
-            Transport::Tls => Some(Arc::new(Peer::of_via(&via.host.to_string(), &self.settings))),
-            Transport::Udp | Transport::Tcp => None,
-        };
-        let (Way::Open(way) | Way::Opening(way)) = self.reach(&Target { place, tls }, now);
-        self.write(way, bytes, now)
+        let Some(request) = request else { return false };
+        self.send_after(bytes, request, SocketAddr::new(source.remote.ip(), port), source.transport, now)
     }
 
     /// Returns the response with a tag in To that every copy of the request gets alike.
@@ -414,6 +430,15 @@ impl Endpoint {
 /// Returns whether `received` or `rport` must be filled in (§18.2.1, RFC 3581 §4).
 fn needs_return_address(via: &Via, remote: SocketAddr) -> bool {
     via.host.address() != Some(remote.ip()) || via.asks_rport() || via.params.has("received")
+}
+
+/// Returns the branch of a Via without reading the rest of it.
+fn branch_of(via: &[u8]) -> Option<&str> {
+    const NAME: &[u8] = b"branch=";
+    let at = via.windows(NAME.len()).position(|octets| octets.eq_ignore_ascii_case(NAME))?;
+    let value = &via[at + NAME.len()..];
+    let end = value.iter().position(|octet| matches!(octet, b';' | b' ' | b'\t')).unwrap_or(value.len());
+    std::str::from_utf8(&value[..end]).ok()
 }
 
 /// Returns the port that a response goes to, unless it goes back on its request's connection.

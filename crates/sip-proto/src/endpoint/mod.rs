@@ -19,6 +19,7 @@ mod names;
 mod outgoing;
 mod output;
 mod pacing;
+mod returning;
 mod route;
 mod sending;
 mod served;

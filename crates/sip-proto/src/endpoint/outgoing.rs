@@ -66,6 +66,7 @@ impl Endpoint {
                             port: Some(port),
                             transport: Some(hop.transport),
                             secure: false,
+                            pace: None,
                         };
                         sending.search = Some(Locate::new(&host, &[], max));
                     }
@@ -166,11 +167,25 @@ impl Endpoint {
                 }
                 Next::Wait => return,
                 Next::End => {
-                    self.conclude(number, now);
+                    if self.search_elsewhere(number) {
+                        self.search_on(number, now);
+                    } else {
+                        self.conclude(number, now);
+                    }
                     return;
                 }
             }
         }
+    }
+
+    /// Begins the search that is left for when all targets have failed; `false` if there is none.
+    fn search_elsewhere(&mut self, number: u64) -> bool {
+        let max = self.settings.limits.targets;
+        let Some(sending) = self.sendings.requests.get_mut(number) else { return false };
+        let Some(hop) = sending.fallback.take() else { return false };
+        sending.step = Step::Locating;
+        sending.search = Some(Locate::new(&hop, &[], max));
+        true
     }
 
     fn next_target(&mut self, number: u64, now: Now) -> Next {
@@ -309,6 +324,7 @@ impl Endpoint {
     pub(super) fn conclude(&mut self, number: u64, now: Now) {
         self.leave_try(number, now);
         let Some(sending) = self.sendings.requests.remove(number) else { return };
+        self.sendings.returning -= usize::from(sending.printed.is_some());
         if sending.settled {
             return;
         }

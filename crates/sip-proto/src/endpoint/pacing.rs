@@ -181,10 +181,7 @@ impl Endpoint {
     pub(super) fn pace(&mut self, number: u64, route: &Route, now: Now) {
         let pace = match route {
             Route::Fixed(hop) => hop.pace.clone(),
-            Route::Locate(hop) => self
-                .settings
-                .located_rate
-                .map(|per_second| Pace { peer: hop.host.to_string().into(), per_second }),
+            Route::Locate(hop) => hop.pace.clone(),
         };
         let Some(sending) = self.sendings.requests.get_mut(number) else { return };
         if let Some(pace) = pace

@@ -27,7 +27,7 @@ impl Route {
     #[must_use]
     pub fn to_domain(domain: &str) -> Option<Self> {
         let host = Host::parse(domain)?;
-        Some(Self::Locate(Arc::new(NextHop { host, port: None, transport: None, secure: false })))
+        Some(Self::Locate(Arc::new(NextHop { host, port: None, transport: None, secure: false, pace: None })))
     }
 
     /// Returns the route that a URI asks for: a Request-URI or the top Route value (RFC 3263 §4).
@@ -82,6 +82,8 @@ pub struct NextHop {
     pub transport: Option<Transport>,
     /// Whether only TLS will do (`sips:`).
     pub secure: bool,
+    /// How fast requests may go there; as they come if `None`.
+    pub pace: Option<Pace>,
 }
 
 impl NextHop {
@@ -100,6 +102,6 @@ impl NextHop {
             Some(Transport::Udp) if secure => return None,
             other => other,
         };
-        Some(Self { host: uri.host().clone(), port: uri.port(), transport, secure })
+        Some(Self { host: uri.host().clone(), port: uri.port(), transport, secure, pace: None })
     }
 }

@@ -9,6 +9,7 @@ use net_types::{Bytes, ConnectionId, ListenerId};
 use sip_types::{Method, Request, Response};
 
 use super::output::{Failure, RequestKey};
+use super::route::NextHop;
 use super::settings::{Settings, Transport};
 use super::target::{Peer, Target};
 use crate::arena::Arena;
@@ -28,6 +29,8 @@ pub struct Sendings {
     pub invites: BTreeMap<RequestKey, u64>,
     /// How many have no final response yet.
     pub open: usize,
+    /// How many are answers on a new way.
+    pub returning: usize,
 }
 
 impl Sendings {
@@ -37,6 +40,7 @@ impl Sendings {
             by_branch: ByFingerprint::default(),
             invites: BTreeMap::new(),
             open: 0,
+            returning: 0,
         }
     }
 }
@@ -47,6 +51,8 @@ pub struct Sending {
     pub owner: Owner,
     /// With our Via of the last try on top, if there was one.
     pub request: Request,
+    /// What goes instead: our answer to `request`, which is then the peer's.
+    pub printed: Option<Bytes>,
     pub step: Step,
     /// Where it is being tried.
     pub target: Option<Target>,
@@ -54,6 +60,8 @@ pub struct Sending {
     pub targets: VecDeque<Target>,
     /// Where further targets come from.
     pub search: Option<Locate>,
+    /// Where else to search when all targets have failed.
+    pub fallback: Option<Box<NextHop>>,
     /// Whom TLS must prove at the targets of the search.
     pub peer: Option<Arc<Peer>>,
     /// UDP, if TCP was chosen only for the size and cannot be had (§18.1.1).
@@ -82,6 +90,8 @@ pub struct Sending {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Owner {
     User(RequestKey),
+    /// The peer's whose request it answers.
+    Peer,
     /// Nobody's: a CANCEL, or a transaction that lingers after its end was told.
     Nobody,
 }
@@ -128,10 +138,12 @@ impl Sending {
         Self {
             owner,
             request,
+            printed: None,
             step: Step::Locating,
             target: None,
             targets: VecDeque::new(),
             search: None,
+            fallback: None,
             peer: None,
             instead: None,
             failure: None,

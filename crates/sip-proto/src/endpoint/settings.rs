@@ -1,5 +1,4 @@
 use std::fmt;
-use std::num::NonZeroU32;
 use std::time::Duration;
 
 use net_types::{Identity, ListenerId, Trust};
@@ -42,8 +41,6 @@ pub struct Settings {
     pub identity: Option<Identity>,
     /// Whom the certificates of located servers are judged by.
     pub trust: Trust,
-    /// How many requests a second may go to one located host; as they come if `None`.
-    pub located_rate: Option<NonZeroU32>,
     /// The seconds of Retry-After in answers 503: at a limit, and while stopping.
     pub retry_after: u32,
     /// Where the numbers of dialled connections and DNS questions start, so that several machines of a
@@ -71,7 +68,6 @@ impl Settings {
             locate_by: vec![Transport::Tls, Transport::Tcp, Transport::Udp],
             identity,
             trust,
-            located_rate: None,
             retry_after: 30,
             first_number: 1 << 32,
         }

@@ -63,6 +63,10 @@ impl Peer {
         &self.name
     }
 
+    pub fn trust(&self) -> &Trust {
+        &self.trust
+    }
+
     pub fn wanted(&self) -> Wanted<'_> {
         if self.is_host { Wanted::Host(&self.name) } else { Wanted::Domain(&self.name) }
     }

@@ -29,6 +29,9 @@ impl Endpoint {
         transport: Transport,
         to: Option<SocketAddr>,
     ) -> Option<Stamped> {
+        if let Some(bytes) = &self.sendings.requests.get(number)?.printed {
+            return Some(Stamped { branch: 0, bytes: bytes.clone() });
+        }
         let branch = Token::parse(self.ids.token("branch")).expect("identifiers are tokens");
         let (host, port) = self.sent_by(transport, to);
         let via = Via::new(transport.in_via(), host, Some(port), &branch);
@@ -79,7 +82,8 @@ impl Endpoint {
     /// Starts the transaction of a try.
     pub(super) fn begin(&mut self, number: u64, stamped: Stamped, path: Path, now: Now) {
         let Some(sending) = self.sendings.requests.get_mut(number) else { return };
-        if *sending.request.method() == Method::Ack {
+        if *sending.request.method() == Method::Ack || sending.printed.is_some() {
+            self.sendings.returning -= usize::from(sending.printed.is_some());
             self.sendings.requests.remove(number);
             self.put_on(path, stamped.bytes, now);
             return;

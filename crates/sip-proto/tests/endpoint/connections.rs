@@ -1,4 +1,4 @@
-use sip_proto::endpoint::{Limits, Transport};
+use sip_proto::endpoint::{FixedHop, Limits, Route, Transport};
 use sip_types::Method;
 
 use crate::world::{PEER, TCP, World, fixed, limited, ours, wire};
@@ -29,6 +29,34 @@ fn parallel_connections_of_a_peer_are_answered_each_on_its_own() {
 
     for n in (0..4).rev() {
         world.answer(n, 200).expect(&[&format!("send in-{n}: SIP/2.0 200 OK")]);
+    }
+}
+
+#[test]
+fn a_connection_that_its_peer_offers_carries_requests_of_ours() {
+    for (certificate, alias, reused) in [
+        ("edge.s.example", ";alias", true),
+        ("edge.s.example", "", false),
+        ("other.example", ";alias", false),
+    ] {
+        let mut world = World::default();
+        let connection = world.accept_tls(1, "192.0.2.1:40000", &[certificate]);
+        let text = wire("OPTIONS", "TLS", "1", "call")
+            .replace("TLS 192.0.2.1:5060", &format!("TLS edge.s.example:5061{alias}"));
+        world.bytes(connection, &text).answer(0, 200).forget();
+        let mut hop = FixedHop::at(Transport::Tls, [192, 0, 2, 1].into(), 5061);
+        hop.tls_name = Some("edge.s.example".into());
+        let route = Route::fixed(hop);
+
+        world.send(1, ours(Method::Message, 2), &route);
+
+        if reused {
+            world.expect(&["send in-1: MESSAGE sip:bob@s.example SIP/2.0"]);
+            let answer = world.response_to_last(200, "");
+            world.bytes(connection, &answer).expect(&["response 1: 200"]);
+            world.closed(connection).send(2, ours(Method::Message, 2), &route);
+        }
+        world.expect(&["connect out-1: 192.0.2.1:5061 as edge.s.example"]);
     }
 }
 

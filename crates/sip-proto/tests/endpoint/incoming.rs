@@ -1,7 +1,7 @@
-use sip_proto::endpoint::{Limits, Settings};
-use sip_types::Message;
+use sip_proto::endpoint::{Limits, Settings, Transport};
+use sip_types::{Message, Method};
 
-use crate::world::{PEER, TCP, World, limited, settings, wire};
+use crate::world::{PEER, TCP, World, fixed, host, limited, ours, settings, srv, wire};
 
 #[test]
 fn a_repeated_message_is_handed_up_once_and_answered_alike() {
@@ -80,6 +80,39 @@ fn an_answer_to_a_closed_connection_goes_to_where_the_via_says() {
     world.connected(1);
 
     world.expect(&["send out-1: SIP/2.0 200 OK"]);
+}
+
+#[test]
+fn an_answer_that_cannot_go_back_goes_to_where_the_dns_says_the_via_is() {
+    let mut world = World::default();
+    let first = world.accept(1, TCP, "192.0.2.1:40000");
+    let text = wire("MESSAGE", "TCP", "1", "call").replace("TCP 192.0.2.1:5060", "TCP edge.s.example");
+    world.bytes(first, &text).closed(first).forget();
+
+    world.answer(0, 200).expect(&["connect out-1: 192.0.2.1:5060"]);
+    world.refused(1).expect(&["resolve 2: Srv(\"_sip._tcp.edge.s.example\")"]);
+    world.resolved(2, vec![srv(1, 5070, "two.s.example")]);
+    world.expect(&["resolve 3: Addresses(\"two.s.example\")"]);
+    world.resolved(3, vec![host("192.0.2.2")]).expect(&["connect out-4: 192.0.2.2:5070"]);
+    world.connected(4);
+
+    world.expect(&["send out-4: SIP/2.0 200 OK"]);
+    assert!(world.endpoint.is_quiet());
+}
+
+#[test]
+fn a_request_of_ours_that_comes_back_is_a_loop() {
+    let mut world = World::default();
+    let route = fixed(Transport::Udp, "192.0.2.1", 5060);
+    world.send(1, ours(Method::Message, 2), &route).forget();
+    let via = "Via: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKproxy\r\n";
+    let (sent, refusal) = (world.last_text().to_owned(), world.response_to_last(482, ""));
+    let back = sent.replacen("Via:", &format!("{via}Via:"), 1);
+
+    world.datagram(PEER, &back).expect(&["datagram 192.0.2.1:5060: SIP/2.0 482 Loop Detected"]);
+
+    // The proxy hands the refusal on, and that is the answer.
+    world.datagram(PEER, &refusal).expect(&["response 1: 482"]);
 }
 
 #[test]

@@ -101,6 +101,15 @@ impl World {
         connection
     }
 
+    /// Accepts TLS from a peer whose certificate is for these DNS names.
+    pub fn accept_tls(&mut self, n: u64, from: &str, dns: &[&str]) -> ConnectionId {
+        let connection = ConnectionId::accepted(n);
+        let remote = Remote::Address(address(from));
+        let tls = Some(Box::new(handshake(dns)));
+        self.net(Event::Accepted { connection, listener: TLS, local: None, remote, tls });
+        connection
+    }
+
     pub fn bytes(&mut self, connection: ConnectionId, text: &str) -> &mut Self {
         self.net(Event::Bytes { connection, bytes: Bytes::copy_from_slice(text.as_bytes()) })
     }
@@ -118,14 +127,7 @@ impl World {
     /// Lets a dialled connection end its handshake with a certificate for these DNS names.
     pub fn shook_hands(&mut self, n: u64, dns: &[&str]) -> ConnectionId {
         let connection = ConnectionId::dialled(n);
-        let facts = TlsFacts {
-            version: TlsVersion::Tls13,
-            cipher: "TLS_AES_128_GCM_SHA256".into(),
-            alpn: None,
-            server_name: None,
-            peer: Some(Arc::new(certificate(dns))),
-        };
-        self.net(Event::Connected { connection, local: None, tls: Some(Box::new(facts)) });
+        self.net(Event::Connected { connection, local: None, tls: Some(Box::new(handshake(dns))) });
         connection
     }
 
@@ -253,6 +255,16 @@ fn first_line(bytes: &[u8]) -> String {
 
 pub fn address(text: &str) -> SocketAddr {
     text.parse().unwrap()
+}
+
+fn handshake(dns: &[&str]) -> TlsFacts {
+    TlsFacts {
+        version: TlsVersion::Tls13,
+        cipher: "TLS_AES_128_GCM_SHA256".into(),
+        alpn: None,
+        server_name: None,
+        peer: Some(Arc::new(certificate(dns))),
+    }
 }
 
 pub fn certificate(dns: &[&str]) -> PeerCertificate {
