@@ -263,6 +263,7 @@ pub struct SipDomain {
     pub allow_plaintext: bool,
     pub headlines: Headlines,
     pub body_size: u64,
+    pub request_rate: Option<u64>,
 }
 
 /// `[gateway.conversations]`.
@@ -485,6 +486,7 @@ fn build_sip_domain(node: &Node) -> Option<SipDomain> {
             _ => Headlines::Deliver,
         },
         body_size: node.number("body-size")?.value,
+        request_rate: node.number("request-rate").map(|at| at.value),
     })
 }
 

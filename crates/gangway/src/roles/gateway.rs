@@ -1,6 +1,7 @@
 //! The gateway: its settings from the configuration, and the role as its driver sees it.
 
 use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use gateway_role::{
 };
 use net::{Effect, ListenerKind, ListenerSpec, Role};
 use net_types::{Event, Identity, ListenerId, Remote, TlsClient, TlsServer, Trust};
-use sip_proto::endpoint::{self, FixedHop, Listener, NextHop, Route, Transport};
+use sip_proto::endpoint::{self, FixedHop, Listener, NextHop, Pace, Route, Transport};
 use sip_types::{Host, SipUri};
 use translate::address::Profile;
 use translate::message::{Headline, MessageKind, ToSipOptions};
@@ -226,20 +227,32 @@ fn conversations(conversations: &model::Conversations) -> ConversationSettings {
 }
 
 fn route(domain: &model::SipDomain) -> Option<Route> {
+    let pace = pace(domain);
     let Some(next_hop) = &domain.next_hop else {
         let name = DomainName::parse(&domain.domain.value).ok()?;
         let Route::Locate(hop) = Route::to_domain(name.to_ascii())? else { return None };
         // Where the DNS says, but not over what its answer may offer besides.
         let tls_only = domain.profile.wants_tls() && !domain.allow_plaintext;
         let transport = tls_only.then_some(Transport::Tls);
-        return Some(Route::Locate(Arc::new(NextHop { transport, ..(*hop).clone() })));
+        return Some(Route::Locate(Arc::new(NextHop { transport, pace, ..(*hop).clone() })));
     };
     let uri = SipUri::parse(next_hop.value.clone()).ok()?;
     let hop = NextHop::from_uri(&uri)?;
     Some(match hop.transport {
-        Some(transport) => Route::fixed(FixedHop::new(transport, hop.host, hop.port)),
-        None => Route::Locate(Arc::new(hop)),
+        Some(transport) => Route::fixed(FixedHop { pace, ..FixedHop::new(transport, hop.host, hop.port) }),
+        None => Route::Locate(Arc::new(NextHop { pace, ..hop })),
     })
+}
+
+/// Microsoft's servers take 15 requests a second from a server of another company, and Cisco's speak as they do.
+fn pace(domain: &model::SipDomain) -> Option<Pace> {
+    let rate = match (domain.request_rate, *domain.profile) {
+        (Some(rate), _) => u32::try_from(rate).unwrap_or(u32::MAX),
+        (None, SipProfile::Microsoft | SipProfile::Cisco) => 15,
+        (None, SipProfile::Standard | SipProfile::BareAddress) => return None,
+    };
+    let peer = domain.next_hop.as_ref().unwrap_or(&domain.domain);
+    Some(Pace { peer: peer.value.as_str().into(), per_second: NonZeroU32::new(rate)? })
 }
 
 fn proxy(reading: &Reading, link: &model::GatewayLink) -> Result<ProxyLink, String> {

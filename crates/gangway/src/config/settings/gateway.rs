@@ -136,6 +136,15 @@ static DOMAIN: Section = Section {
         )
         .or("\"deliver\""),
         size("body-size", KIB, MIB, "A text that is larger is refused to its sender.").or("\"8 KiB\""),
+        count(
+            "request-rate",
+            1,
+            100_000,
+            "How many requests a second go to its servers at most. More than that wait, texts before presence; \
+             none is dropped. After a start the rate grows by 5 each second. Domains with the same `next-hop` \
+             share it.",
+        )
+        .absent("15 for `microsoft` and `cisco`; for the others as they come"),
     ],
     children: &[],
 };
