@@ -186,12 +186,14 @@ impl Gateway {
             Effect::Delivered { item, by_agent } => self.item_delivered(item, by_agent, now),
             Effect::Failed { item, why } => self.item_failed(item, &why, now),
             Effect::Unreachable { item, why } => {
-                if let Item::Text(number) = item {
-                    for behind in self.to_sip.waiting_behind(number) {
-                        self.item_failed(Item::Text(behind), &why, now);
-                    }
-                }
+                let behind = match item {
+                    Item::Text(number) => self.to_sip.take_waiting_behind(number),
+                    Item::Report(_) => Vec::new(),
+                };
                 self.item_failed(item, &why, now);
+                for number in behind {
+                    self.item_failed(Item::Text(number), &why, now);
+                }
             }
             Effect::Arrived(arrived) => self.text_arrived(*arrived, now),
             Effect::Stanza { pair, stanza } => {

@@ -435,7 +435,8 @@ impl Entry {
                 Response::to(request, 200)
             }
             Ok(Heard::Text(_) | Heard::Disposition(_) | Heard::Ignored(_)) => Response::to(request, 200),
-            Err(refusal) => refusal.response(request),
+            // A request to join in a conference of the older kind (application/x-ms-mim).
+            Err(_) => Response::to(request, 488),
         }
     }
 }

@@ -296,9 +296,10 @@ impl Conversation {
         }
         if self.legs.is_empty() {
             let typing = self.inward.handle_end();
-            let gone = ended == Ended::ByPeer && self.understands == Understands::Yes;
-            let state = if gone { Some(ChatState::Gone) } else { typing };
-            self.outputs.extend(state.map(Output::Show));
+            let state = if ended == Ended::ByPeer { Some(ChatState::Gone) } else { typing };
+            if self.understands == Understands::Yes {
+                self.outputs.extend(state.map(Output::Show));
+            }
         }
         self.advance(pace, now);
     }
@@ -342,7 +343,7 @@ impl Conversation {
     pub fn handle_typing(&mut self, typing: Typing, now: Now) {
         self.last = now.moment;
         let state = self.inward.handle_typing(typing, now.moment);
-        if self.understands != Understands::No {
+        if self.understands == Understands::Yes {
             self.outputs.extend(state.map(Output::Show));
         }
     }
@@ -379,7 +380,7 @@ impl Conversation {
             }
         }
         if let Some(state) = self.inward.handle_timeout(now.moment)
-            && self.understands != Understands::No
+            && self.understands == Understands::Yes
         {
             self.outputs.push_back(Output::Show(state));
         }

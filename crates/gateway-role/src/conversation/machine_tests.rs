@@ -228,6 +228,7 @@ fn a_text_ends_typing_without_a_word() {
 #[test]
 fn the_peers_typing_pauses_by_itself() {
     let mut talk = Timeline::open();
+    talk.state(ChatState::Active).expect([]);
 
     talk.typing(Typing::KeyboardActive).expect([show(ChatState::Composing)]);
     talk.pass(10_000).expect([]);
@@ -238,13 +239,27 @@ fn the_peers_typing_pauses_by_itself() {
 }
 
 #[test]
-fn a_client_without_chat_states_is_shown_none() {
-    let mut talk = Timeline::open();
-    talk.conversation.handle_client(None);
+fn a_client_that_has_shown_no_chat_states_is_shown_none() {
+    for has_spoken in [false, true] {
+        let mut talk = Timeline::open();
+        if has_spoken {
+            talk.conversation.handle_client(None);
+        }
 
-    talk.typing(Typing::KeyboardActive).expect([]);
-    talk.pass(60_000).expect([]);
-    talk.ended(0, Ended::ByPeer).expect([]);
+        talk.typing(Typing::KeyboardActive).expect([]);
+        talk.pass(60_000).expect([]);
+        talk.ended(0, Ended::ByPeer).expect([]);
+    }
+}
+
+#[test]
+fn typing_after_a_text_is_shown_at_once() {
+    let mut talk = Timeline::open();
+    talk.state(ChatState::Active).expect([]);
+    talk.typing(Typing::KeyboardActive).expect([show(ChatState::Composing)]);
+
+    talk.heard();
+    talk.typing(Typing::KeyboardActive).expect([show(ChatState::Composing)]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use translate::session::{ChatState, Typing};
 /// Whether the XMPP user's client hears chat states (XEP-0085 §5.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Understands {
-    /// It has not spoken yet; a text may ask, and a state does no harm.
+    /// It has not spoken yet; a state that goes with a text asks it.
     #[default]
     Unknown,
     /// It has sent one.
@@ -96,6 +96,7 @@ impl Inward {
     /// A text ends typing by itself.
     pub const fn handle_text(&mut self) {
         self.until = None;
+        self.shown = None;
     }
 
     /// Returns what to show when the session has ended.

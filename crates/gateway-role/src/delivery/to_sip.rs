@@ -139,11 +139,10 @@ impl ToSip {
         target.in_flight.iter().chain(&target.waiting).copied().collect()
     }
 
-    /// Returns the messages that wait behind this one.
-    #[must_use]
-    pub fn waiting_behind(&self, number: Number) -> Vec<Number> {
-        let target = self.messages.get(&number).and_then(|message| self.targets.get(&message.target));
-        target.map(|target| target.waiting.iter().copied().collect()).unwrap_or_default()
+    /// Takes the messages that wait behind this one out of their queue: [`Self::handle_failed`] ends each.
+    pub fn take_waiting_behind(&mut self, number: Number) -> Vec<Number> {
+        let target = self.messages.get(&number).and_then(|message| self.targets.get_mut(&message.target));
+        target.map(|target| target.waiting.drain(..).collect()).unwrap_or_default()
     }
 
     /// Returns how long a message has been with us.

@@ -86,12 +86,12 @@ impl Open {
         if we_offer && (is_invite || offer.is_some()) {
             return Err(Response::to(request, 491).into());
         }
-        let adds_media = |offer: &Content| match &self.terms {
-            Some(terms) => offer.media() > terms.media(),
+        let is_foreign = |offer: &Content| match &self.terms {
+            Some(terms) => !terms.can_answer(offer),
             None => true,
         };
-        // What we agreed to cannot answer for a further medium (RFC 3264 §6).
-        if offer.is_some_and(adds_media) {
+        // What we agreed to cannot answer for another medium (RFC 3264 §6).
+        if offer.is_some_and(is_foreign) {
             return Err(Response::to(request, 488).into());
         }
         interval::asked(request, context.settings)

@@ -123,12 +123,20 @@ impl Content {
         response.with_body(&self.content_type, self.body)
     }
 
-    /// Returns how many media an SDP body describes (RFC 8866 §5.14); 0 for any other.
-    pub(super) fn media(&self) -> usize {
-        if !self.content_type.is("application/sdp") {
-            return 0;
-        }
-        self.body.split(|octet| *octet == b'\n').filter(|line| line.starts_with(b"m=")).count()
+    /// Returns whether these terms of ours can answer that offer: each of its media is, in its place, of the kind that
+    /// was agreed there (RFC 3264 §8), and none is further.
+    pub(super) fn can_answer(&self, offer: &Self) -> bool {
+        let mut ours = self.media();
+        offer.media().all(|kind| ours.next() == Some(kind))
+    }
+
+    /// Returns the kinds of the media that an SDP body describes (RFC 8866 §5.14); none for any other.
+    fn media(&self) -> impl Iterator<Item = &[u8]> {
+        let is_sdp = self.content_type.is("application/sdp");
+        let lines = self.body.split(|octet| *octet == b'\n').filter_map(|line| line.strip_prefix(b"m="));
+        lines
+            .take_while(move |_| is_sdp)
+            .map(|line| line.split(|octet| *octet == b' ').next().unwrap_or(line))
     }
 
     fn read(headers: &Headers, body: &Bytes) -> Option<Self> {
