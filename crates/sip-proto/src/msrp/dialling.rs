@@ -128,7 +128,7 @@ impl Msrp {
 
     /// Tells whether a stranger's description may make us dial this address.
     fn may_dial(&self, address: IpAddr) -> bool {
-        is_public(address) || self.settings.allowed.iter().any(|range| range.contains(address.to_canonical()))
+        is_public(address) || self.settings.allowed.iter().any(|range| range.contains(address))
     }
 
     pub(super) fn handle_connected(&mut self, id: ConnectionId, tls: Option<&TlsFacts>, now: Now) {

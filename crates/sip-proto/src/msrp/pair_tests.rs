@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use clock_types::Date;
 use net_types::{
-    Bytes, CertificateNames, Chain, ListenerId, Network, Order, PeerCertificate, Remote, TlsFacts,
+    AddressRange, Bytes, CertificateNames, Chain, ListenerId, Order, PeerCertificate, Remote, TlsFacts,
     TlsVersion, Trust, TrustVerdict,
 };
 use proptest::prelude::*;
@@ -22,7 +22,7 @@ fn machine(secure: bool) -> Msrp {
     let listener =
         Listener { id: ListenerId(7), secure, host: Host::parse("203.0.113.9").unwrap(), port: 2855 };
     let mut settings = Settings::new(vec![listener], None, Trust("sip".into()));
-    settings.allowed = vec![Network::parse("203.0.113.0/24").unwrap()];
+    settings.allowed = vec![AddressRange { network: "203.0.113.0".parse().unwrap(), prefix: 24 }];
     settings.limits.message_bytes = 100_000;
     Msrp::new(settings, Ids::random([7; 32]))
 }

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use net_types::{Identity, ListenerId, Network, Trust};
+use net_types::{AddressRange, Identity, ListenerId, Trust};
 use sip_types::Host;
 
 /// How the machine is set up. Start from [`Settings::new`] and change what differs.
@@ -12,7 +12,7 @@ pub struct Settings {
     pub limits: Limits,
     /// Ranges that may be dialled although they are not of the public Internet: a description never makes us reach
     /// loopback, private or link-local addresses outside these.
-    pub allowed: Vec<Network>,
+    pub allowed: Vec<AddressRange>,
     /// How long dialling a connection, TLS included, may take.
     pub connect_within: Duration,
     /// How long a peer may take to connect, and an accepted connection to say which session it is for.

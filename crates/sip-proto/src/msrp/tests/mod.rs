@@ -1,6 +1,6 @@
 mod timeline;
 
-use net_types::{Answer, Network, Record, Stage};
+use net_types::{AddressRange, Answer, Record, Stage};
 
 use self::timeline::{PATH, Timeline, content, dialled, report, response, send, waiting};
 use super::*;
@@ -256,8 +256,9 @@ fn a_description_never_makes_us_dial_what_is_not_public() {
         assert!(said[0].starts_with("over: the peer names the address"), "{address}: {said:?}");
         assert_eq!(said.len(), 1);
     }
-    let mut timeline =
-        Timeline::with(|settings| settings.allowed = vec![Network::parse("10.0.0.0/8").unwrap()]);
+    let mut timeline = Timeline::with(|settings| {
+        settings.allowed = vec![AddressRange { network: "10.0.0.0".parse().unwrap(), prefix: 8 }]
+    });
     let (key, _) = timeline.prepare();
     timeline.join(key, "msrp://[::ffff:10.0.0.1]:9000/peer;tcp", Dial::Us);
     assert!(timeline.said()[0].starts_with("connect"));

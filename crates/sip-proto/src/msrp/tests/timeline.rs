@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use clock_types::{Ids, Moment, Now};
-use net_types::{Bytes, ConnectionId, Event, ListenerId, Network, Order, Question, Remote, Trust};
+use net_types::{AddressRange, Bytes, ConnectionId, Event, ListenerId, Order, Question, Remote, Trust};
 use sip_types::msrp::{Frame, Ident, Kind, Message, Path, StreamFramer, SuccessReport};
 use sip_types::{HeaderText, Host};
 
@@ -30,7 +30,7 @@ impl Timeline {
         let listener =
             Listener { id: LISTENER, secure: false, host: Host::parse("203.0.113.9").unwrap(), port: 2855 };
         let mut settings = Settings::new(vec![listener], None, Trust("sip".into()));
-        settings.allowed = vec![Network::parse("198.51.100.0/24").unwrap()];
+        settings.allowed = vec![AddressRange { network: "198.51.100.0".parse().unwrap(), prefix: 24 }];
         change(&mut settings);
         Self {
             msrp: Msrp::new(settings, Ids::counting()),
