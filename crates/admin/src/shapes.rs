@@ -12,6 +12,19 @@ pub enum Request {
     Partners,
     /// What waits.
     Queue,
+    /// Which conversations are held in sessions.
+    Conversations,
+    /// What was seen of a user, a domain or a message.
+    Trace {
+        /// The user's address, the domain, or the message's id in either protocol.
+        subject: String,
+        /// Only what came after the event of this number.
+        after: u64,
+        /// Whether to wait a while for something new, and to show messages as they cross from now on.
+        follow: bool,
+        /// Whether to show what people write, of what crosses from now on.
+        bodies: bool,
+    },
     /// Whether a SIP user may federate.
     User {
         /// His address.
@@ -46,6 +59,15 @@ pub enum Reply {
     },
     /// To [`Request::Queue`].
     Queue(Queue),
+    /// To [`Request::Conversations`].
+    Conversations {
+        /// Those that have a session or call for one.
+        conversations: Vec<Conversation>,
+        /// What was found of SIP users' programs.
+        learned: Vec<Learned>,
+    },
+    /// To [`Request::Trace`].
+    Trace(Trace),
     /// To [`Request::User`].
     User(User),
     /// To [`Request::LogLevel`].
@@ -223,6 +245,74 @@ pub struct Partner {
     pub streams: usize,
     /// What people noted about it.
     pub description: Option<String>,
+}
+
+/// A conversation that is held in a session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Conversation {
+    /// The XMPP user.
+    pub xmpp: String,
+    /// The SIP user.
+    pub sip: String,
+    /// How it is carried, such as `microsoft`.
+    pub mode: String,
+    /// `calling` or `open`.
+    pub phase: String,
+    /// The session's Call-ID.
+    pub call: Option<String>,
+    /// How long there is a session or a call, in seconds.
+    pub age: u64,
+    /// How long nothing was said, in seconds.
+    pub idle: u64,
+    /// How many texts wait.
+    pub waiting: usize,
+    /// What is done without, in words.
+    pub fallbacks: Vec<String>,
+}
+
+/// What the programs of a SIP user were found not to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Learned {
+    /// The SIP user.
+    pub user: String,
+    /// What is done without, in words.
+    pub what: String,
+}
+
+/// What was seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trace {
+    /// In the order in which it was seen.
+    pub events: Vec<TraceEvent>,
+    /// What to give as `after` to go on.
+    pub last: u64,
+    /// Whether something was forgotten between `after` and the first event.
+    pub has_gap: bool,
+}
+
+/// One thing that was seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TraceEvent {
+    /// Its place in what the process saw.
+    pub number: u64,
+    /// When, in milliseconds since 1970.
+    pub at: i64,
+    /// Who saw it: `gateway` or `proxy`.
+    pub role: String,
+    /// `SIP` or `XMPP`, if it crossed a wire.
+    pub side: Option<String>,
+    /// Which way it crossed.
+    pub direction: Option<Direction>,
+    /// Who was at the other end.
+    pub peer: String,
+    /// What it was, in words.
+    pub what: String,
+    /// The users whom it concerns.
+    pub addresses: Vec<String>,
+    /// What names the message: the stanza's id, the Call-ID.
+    pub ids: Vec<String>,
+    /// What was written, if it may be shown.
+    pub body: Option<String>,
 }
 
 /// Whether a SIP user may federate.

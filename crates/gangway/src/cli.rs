@@ -3,6 +3,7 @@
 pub(crate) mod ask;
 mod check;
 mod partner;
+mod trace;
 pub(crate) mod user;
 
 use std::path::{Path, PathBuf};
@@ -53,8 +54,19 @@ enum Command {
     Status(Ask),
     /// Shows which streams are open with partners.
     Streams(Ask),
+    /// Shows the conversations that are held in SIP sessions: with whom, how, since when, and what waits in them.
+    ///
+    /// Below them stands what was learned of SIP users' programs, such as that they take no sessions; it is forgotten
+    /// after a day.
+    Conversations(Ask),
     /// Shows what waits in the running process.
     Queue(Ask),
+    /// Follows messages across both protocols: what the running process saw of a user, a domain or a message.
+    ///
+    /// Shows what is kept of the recent past, oldest first, in local time: what arrived, under which id and Call-ID, what
+    /// became of it. With `--follow` also every SIP message and stanza as it crosses, without what people write.
+    /// Each process tells what it saw itself: the proxy the XMPP side, the gateway both ends of a crossing.
+    Trace(trace::Options),
     /// Says whether a SIP user may federate, and why: which list or setting names him.
     ///
     /// Asks the running process, which has the lists as they were read last; without one, reads the file and the lists.
@@ -130,8 +142,10 @@ pub fn main() -> ExitCode {
         Command::Gateway(at) => run(&at, Which::Gateway),
         Command::Status(ask) => ask.run(&Request::Status),
         Command::Streams(ask) => ask.run(&Request::Streams),
+        Command::Trace(options) => trace::run(&options),
         Command::User { address, ask } => user::run(&ask.at.config, &address, ask.form()),
         Command::Partner(command) => partner::run(&command),
+        Command::Conversations(ask) => ask.run(&Request::Conversations),
         Command::Queue(ask) => ask.run(&Request::Queue),
         Command::LogLevel { level, ask } => match level.as_deref().map(parse_level).transpose() {
             Ok(level) => ask.run(&Request::LogLevel { level }),

@@ -13,6 +13,7 @@ mod notices;
 pub(crate) mod probing;
 pub(crate) mod proxy;
 mod restart;
+mod timeline;
 mod tls;
 
 use std::process::ExitCode;
@@ -101,6 +102,7 @@ pub(crate) fn start(reading: &Arc<Reading>, which: Which) -> Result<House, Vec<S
         tls: Arc::new(tls),
         meeting: None,
         stop_within: if with_proxy.is_some() && with_gateway.is_some() { STOP_HALF } else { STOP_WHOLE },
+        timeline: timeline::Timeline::default(),
     };
     let (tell, told) = mpsc::channel();
 
@@ -129,6 +131,7 @@ pub(crate) fn start(reading: &Arc<Reading>, which: Which) -> Result<House, Vec<S
         reading: Arc::clone(&shared),
         tls: Arc::clone(&site.tls),
         roles: controls,
+        timeline: site.timeline.clone(),
         volume,
         started: Instant::now(),
         tell: tell.clone(),
@@ -157,6 +160,8 @@ struct Site {
     /// Where the gateway finds the proxy of the same process.
     meeting: Option<net::InProcessDialler>,
     stop_within: Duration,
+    /// What the roles saw lately.
+    timeline: timeline::Timeline,
 }
 
 impl Site {
@@ -171,7 +176,7 @@ impl Site {
         let (dialler, listener) = net::in_process::meeting(proxy::in_process_id(proxy));
         self.meeting = in_process.then_some(dialler);
         let role = proxy_role::Proxy::new(settings, clock_types::Ids::random(net::clock::seed()));
-        let connected = connected.clone();
+        let (connected, timeline) = (connected.clone(), self.timeline.clone());
         let world = World {
             clock: self.clock,
             settings: net::Settings {
@@ -187,6 +192,7 @@ impl Site {
             notices: Box::new(move |notice| {
                 connected.hear(&notice);
                 notices::of_proxy(&notice);
+                timeline.push(notice);
             }),
             incidents: Arc::new(|incident| notices::of_net("proxy", &incident)),
         };
@@ -234,6 +240,7 @@ impl Site {
         }
         let ids = clock_types::Ids::random(net::clock::seed());
         let role = gateway_role::Gateway::new(settings, recovered, ids, self.clock.now());
+        let timeline = self.timeline.clone();
         let world = World {
             clock: self.clock,
             settings: net::Settings {
@@ -246,7 +253,10 @@ impl Site {
             tls: Arc::clone(&self.tls),
             resolver: resolver(&gateway.resolver)?,
             recorder: Box::new(keeper::Keeper::new(store)),
-            notices: Box::new(|notice| notices::of_gateway(&notice)),
+            notices: Box::new(move |notice| {
+                notices::of_gateway(&notice);
+                timeline.push(notice);
+            }),
             incidents: Arc::new(|incident| notices::of_net("gateway", &incident)),
         };
         Ok((gateway::Driven(role), world))

@@ -10,8 +10,9 @@ use sip_proto::session::About;
 use sip_types::Request;
 use translate::message::MessageToSip;
 use xmpp_proto::link::ReceivedId;
+use xmpp_types::outline::Bodies;
 
-use crate::conversation::{ConversationState, Conversations, Pair, SessionId};
+use crate::conversation::{ConversationState, Conversations, Fallback, Pair, SessionId};
 use crate::delivery::{Number, StoreOrder, ToSip, ToXmpp};
 use crate::links::{LinkEvent, Links, Sent};
 use crate::notice::{Notice, Trace};
@@ -83,6 +84,8 @@ pub struct Gateway {
     pub(crate) farewells: usize,
     /// Reports that are to be said in conversations.
     pub(crate) reports: BTreeMap<Number, Box<MessageToSip>>,
+    /// Until when somebody watches.
+    watched_until: Option<Moment>,
     stopping: Option<Moment>,
     stopped: bool,
     pub(crate) outputs: VecDeque<Output>,
@@ -136,6 +139,7 @@ impl Gateway {
             invites: BTreeMap::new(),
             farewells: 0,
             reports: BTreeMap::new(),
+            watched_until: None,
             stopping: None,
             stopped: false,
             outputs: VecDeque::new(),
@@ -180,6 +184,23 @@ impl Gateway {
         });
         self.conversations.handle_settings(Arc::clone(&self.settings));
         self.pump(now);
+    }
+
+    /// Shows messages to somebody as they cross, until a moment that he puts off again and again.
+    pub fn handle_watch(&mut self, bodies: Bodies, until: Moment, now: Now) {
+        if self.links.watched() != Some(bodies) {
+            self.notice(Notice::Watched { bodies });
+        }
+        self.watched_until = Some(until);
+        self.links.watch(Some(bodies));
+        self.endpoint.watch();
+        self.pump(now);
+    }
+
+    fn end_watch(&mut self) {
+        self.watched_until = None;
+        self.links.watch(None);
+        self.endpoint.unwatch();
     }
 
     /// Begins to end in good order: new requests are answered 503, what is held goes to disk, the link
@@ -248,10 +269,19 @@ impl Gateway {
         states.map(|state| (self.to_sip.waiting(&state.pair.key).len(), state)).map(|(n, s)| (s, n)).collect()
     }
 
+    /// Returns what SIP users' programs were found not to do.
+    #[must_use]
+    pub fn learned(&self) -> Vec<(String, Fallback)> {
+        self.conversations.fallbacks().map(|(user, fallback)| (user.to_owned(), fallback)).collect()
+    }
+
     /// Lets the parts tell each other until none has anything to say.
     fn pump(&mut self, now: Now) {
         if self.stopped {
             return;
+        }
+        if self.watched_until.is_some_and(|until| until <= now.moment) {
+            self.end_watch();
         }
         loop {
             if let Some(output) = self.endpoint.poll_output() {
@@ -310,6 +340,9 @@ impl Gateway {
             LinkEvent::Order(order) => self.outputs.push_back(Output::Order(order)),
             LinkEvent::Notice(notice) => self.notice(notice),
             LinkEvent::Stanza { link, n, stanza } => {
+                if let Some(shown) = self.links.show_received(link, &stanza) {
+                    self.notice(shown);
+                }
                 // A stopping gateway takes nothing new: the proxy keeps it for the next one.
                 if self.stopping.is_none() {
                     self.handle_stanza(link, n, stanza, now);

@@ -25,10 +25,9 @@ pub use conversation::{
 };
 pub use delivery::DeliverySettings;
 pub use gateway::{Gateway, Output, Snapshot};
-pub use net_types::AddressRange;
 pub use notice::{Notice, Private, Trace};
 pub use record::{AcceptedMessage, Direction, MessageKey, NotStored, Record, Recovered, Ticket};
-pub use settings::{Peers, ProxyLink, Settings, SipDomain};
+pub use settings::{AddressRange, Peers, ProxyLink, Settings, SipDomain};
 
 /// How long a settled message's key is remembered: the time in which a UAC may still retransmit a
 /// request that it has no answer for (Timer F, 64·T1, RFC 3261 §17.1.2.2).

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use clock_types::{Ids, Moment, Now, earliest};
 use net_types::{Bytes, ConnectionId, Event, Order, TlsFacts, TrustVerdict};
+use sip_proto::endpoint::Way;
 use xmpp_proto::link::{Dialer, LinkSettings, Output as DialerOutput, ReceivedId, SendId};
+use xmpp_types::outline::{Bodies, outline};
 use xmpp_types::xml::Element;
 
 use crate::delivery::Number;
@@ -54,6 +56,9 @@ pub struct Links {
     connections: BTreeMap<ConnectionId, usize>,
     dialled: u64,
     orders: VecDeque<Order>,
+    /// What is shown to whoever watches, and whether somebody does.
+    shown: VecDeque<Notice>,
+    watched: Option<Bodies>,
 }
 
 #[derive(Debug)]
@@ -79,7 +84,14 @@ impl Links {
                 Link { proxy: proxy.clone(), dialer, connection: None, sent: BTreeMap::new() }
             })
             .collect();
-        Self { links, connections: BTreeMap::new(), dialled: 0, orders: VecDeque::new() }
+        Self {
+            links,
+            connections: BTreeMap::new(),
+            dialled: 0,
+            orders: VecDeque::new(),
+            shown: VecDeque::new(),
+            watched: None,
+        }
     }
 
     /// Takes an event if it concerns a link, else gives it back.
@@ -136,6 +148,10 @@ impl Links {
         now: Now,
     ) {
         let Some(link) = choose(&mut self.links, pair) else { return };
+        let stanza = stanza.into();
+        if let Some(bodies) = self.watched {
+            self.shown.push_back(shown(Way::Out, link, &stanza, bodies));
+        }
         let id = link.dialer.send(stanza, now);
         link.sent.insert(id, about);
     }
@@ -143,6 +159,9 @@ impl Links {
     /// Hands a stanza to a certain link: the answer to one that came over it.
     pub fn reply(&mut self, link: usize, stanza: Element, about: Sent, now: Now) {
         if let Some(link) = self.links.get_mut(link) {
+            if let Some(bodies) = self.watched {
+                self.shown.push_back(shown(Way::Out, link, &stanza, bodies));
+            }
             let id = link.dialer.send(stanza, now);
             link.sent.insert(id, about);
         }
@@ -161,6 +180,21 @@ impl Links {
         if let Some(link) = self.links.get_mut(link) {
             link.dialer.settle(n, now);
         }
+    }
+
+    /// Shows stanzas to whoever watches, from here on or no more.
+    pub fn watch(&mut self, watched: Option<Bodies>) {
+        self.watched = watched;
+    }
+
+    /// Returns what whoever watches may see.
+    pub const fn watched(&self) -> Option<Bodies> {
+        self.watched
+    }
+
+    /// Returns what whoever watches sees of a stanza that came in.
+    pub fn show_received(&self, link: usize, stanza: &Element) -> Option<Notice> {
+        Some(shown(Way::In, self.links.get(link)?, stanza, self.watched?))
     }
 
     /// Closes every link for good.
@@ -193,6 +227,9 @@ impl Links {
     pub fn poll(&mut self) -> Option<LinkEvent> {
         if let Some(order) = self.orders.pop_front() {
             return Some(LinkEvent::Order(order));
+        }
+        if let Some(notice) = self.shown.pop_front() {
+            return Some(LinkEvent::Notice(notice));
         }
         for number in 0..self.links.len() {
             while let Some(output) = self.links[number].dialer.poll_output() {
@@ -258,6 +295,10 @@ impl Link {
         let shown = certificate.names.dns.join(", ");
         Err(format!("the proxy's certificate is for {shown}, not for {}", wanted.name))
     }
+}
+
+fn shown(way: Way, link: &Link, stanza: &Element, bodies: Bodies) -> Notice {
+    Notice::Stanza { way, proxy: link.proxy.name.clone(), stanza: Box::new(outline(stanza, bodies)) }
 }
 
 /// Chooses by rendezvous among the links that are up, or among all if none is.

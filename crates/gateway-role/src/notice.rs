@@ -5,7 +5,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sip_proto::endpoint::Way;
 use translate::Loss;
+use xmpp_types::outline::Bodies;
+use xmpp_types::xml::Element;
 
 use crate::conversation::{Fallback, SessionChange};
 use crate::record::Direction;
@@ -91,6 +94,20 @@ pub enum Notice {
         /// Why, in words.
         reason: String,
     },
+    /// A stanza crossed a link; told only while somebody watches.
+    Stanza {
+        /// Which way.
+        way: Way,
+        /// The proxy.
+        proxy: String,
+        /// The stanza, as far as it may be shown.
+        stanza: Box<Element>,
+    },
+    /// Somebody begins to watch messages as they cross.
+    Watched {
+        /// Whether he sees what people write.
+        bodies: Bodies,
+    },
     /// Something of the SIP endpoint.
     Sip(sip_proto::endpoint::Notice),
 }
@@ -168,7 +185,21 @@ impl fmt::Display for Notice {
             Self::LinkUp { proxy } => write!(out, "link to {proxy}: open"),
             Self::LinkDown { proxy, reason } => write!(out, "link to {proxy}: down: {reason}"),
             Self::StoreFailed { reason } => write!(out, "store: cannot keep messages: {reason}"),
+            Self::Stanza { way: Way::In, proxy, stanza } => write!(out, "from {proxy}: {stanza}"),
+            Self::Stanza { way: Way::Out, proxy, stanza } => write!(out, "to {proxy}: {stanza}"),
+            Self::Watched { bodies } => watched(*bodies, out),
+            // What it says is for those alone who watch.
+            Self::Sip(sip_proto::endpoint::Notice::Message { remote, .. }) => {
+                write!(out, "sip: a message of {remote}, or to it")
+            }
             Self::Sip(notice) => write!(out, "sip: {notice:?}"),
         }
     }
+}
+
+fn watched(bodies: Bodies, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+    out.write_str(match bodies {
+        Bodies::Hidden => "somebody watches messages as they cross, without their bodies",
+        Bodies::Shown => "somebody watches messages as they cross, AND SEES WHAT PEOPLE WRITE",
+    })
 }

@@ -328,6 +328,7 @@ impl SipUserAgent {
             | Notice::ConnectionRefused { .. }
             | Notice::Shed { .. }
             | Notice::TargetRests { .. }
+            | Notice::Message { .. }
             | Notice::StrayResponse { .. } => return,
         };
         self.say(Said::Note(note));

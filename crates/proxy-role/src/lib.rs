@@ -29,7 +29,7 @@ mod streams;
 mod timers;
 mod world;
 
-pub use notice::{Direction, Notice};
+pub use notice::{Direction, Names, Notice};
 pub use probe::{Finding, Outcome, Output as ProbeOutput, Probe, Verdict};
 pub use proxy::{Output, Proxy};
 pub use settings::{

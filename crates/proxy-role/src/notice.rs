@@ -5,8 +5,10 @@ use net_types::{ConnectionId, Remote};
 use xmpp_proto::dialback::Pair;
 use xmpp_proto::failure::Failure;
 use xmpp_proto::stream::Proof;
+use xmpp_types::outline::Bodies;
 use xmpp_types::stanza::StanzaKind;
 use xmpp_types::stanza_error::StanzaCondition;
+use xmpp_types::xml::Element;
 
 /// What an operator may want to know; the closed list from which logs, counters and the page derive.
 #[derive(Clone, Debug, PartialEq)]
@@ -82,6 +84,22 @@ pub enum Notice {
         direction: Direction,
         /// Of which kind.
         kind: StanzaKind,
+        /// Between whom.
+        names: Names,
+    },
+    /// A stanza on its way; told only while somebody watches.
+    Stanza {
+        /// Between which domains.
+        pair: Pair,
+        /// Which way.
+        direction: Direction,
+        /// The stanza, as far as it may be shown.
+        stanza: Box<Element>,
+    },
+    /// Somebody begins to watch stanzas on their way.
+    Watched {
+        /// Whether he sees what people write.
+        bodies: Bodies,
     },
     /// A stanza was answered with an error.
     Bounced {
@@ -103,6 +121,38 @@ pub enum Notice {
     },
     /// Everything is closed.
     Stopped,
+}
+
+/// Who writes to whom under which id, in one piece, because every stanza has one. `Debug` shows nothing of it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Names(Box<str>);
+
+impl Names {
+    /// Returns those of a stanza.
+    #[must_use]
+    pub fn of(stanza: &Element) -> Self {
+        let [from, to, id] = ["from", "to", "id"].map(|key| stanza.attr(key).unwrap_or_default());
+        let mut joined = String::with_capacity(from.len() + to.len() + id.len() + 2);
+        joined.push_str(from);
+        joined.push('\n');
+        joined.push_str(to);
+        joined.push('\n');
+        joined.push_str(id);
+        Self(joined.into())
+    }
+
+    /// Returns the sender, the recipient and the id; no address holds the line break between them.
+    #[must_use]
+    pub fn parts(&self) -> [&str; 3] {
+        let mut parts = self.0.splitn(3, '\n');
+        std::array::from_fn(|_| parts.next().unwrap_or_default())
+    }
+}
+
+impl fmt::Debug for Names {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Names")
+    }
 }
 
 /// Which way stanzas go.
@@ -156,7 +206,14 @@ impl fmt::Display for Notice {
             Self::GatewayRefused { remote, reason } => {
                 write!(out, "connection from {remote} refused as a gateway's: {reason}")
             }
-            Self::Relayed { pair, direction, kind } => {
+            Self::Stanza { pair, direction, stanza } => write!(out, "{} {direction}: {stanza}", pair.remote),
+            Self::Watched { bodies: Bodies::Hidden } => {
+                out.write_str("somebody watches stanzas as they cross, without their bodies")
+            }
+            Self::Watched { bodies: Bodies::Shown } => {
+                out.write_str("somebody watches stanzas as they cross, AND SEES WHAT PEOPLE WRITE")
+            }
+            Self::Relayed { pair, direction, kind, .. } => {
                 write!(out, "{} {direction}: {kind} for {}", pair.remote, pair.local)
             }
             Self::Bounced { pair, direction, condition, reason } => {

@@ -7,6 +7,7 @@ use net_types::{ConnectionId, Event, Order};
 use xmpp_proto::dialback::{Pair, Question, Secret};
 use xmpp_proto::link::{Acceptor as Links, Gateway, LinkSettings, ReceivedId, SendId};
 use xmpp_proto::stream::{Purpose, Rules};
+use xmpp_types::outline::Bodies;
 use xmpp_types::xml;
 
 use crate::admission::Admission;
@@ -83,6 +84,15 @@ impl Proxy {
     #[must_use]
     pub fn settings(&self) -> &Settings {
         &self.world.settings
+    }
+
+    /// Shows stanzas to somebody as they cross, until a moment that he puts off again and again.
+    pub fn handle_watch(&mut self, bodies: Bodies, until: Moment, now: Now) {
+        let before = self.world.watched.filter(|(until, _)| *until > now.moment);
+        if before.map(|(_, bodies)| bodies) != Some(bodies) {
+            self.world.notice(Notice::Watched { bodies });
+        }
+        self.world.watched = Some((until, bodies));
     }
 
     /// Takes one event of the network.

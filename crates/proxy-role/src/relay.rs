@@ -10,7 +10,7 @@ use xmpp_types::stanza_error::{StanzaCondition, StanzaError, error_reply};
 use xmpp_types::xml::Element;
 
 use crate::answers::{self, Answer};
-use crate::notice::{Direction, Notice};
+use crate::notice::{Direction, Names, Notice};
 use crate::proxy::{Proxy, choose_gateway};
 use crate::timers::Timer;
 use crate::world::{Bounce, Effect, Origin, Source};
@@ -33,7 +33,9 @@ impl Proxy {
         }
         if let Some(kind) = kind {
             let pair = Pair { local: to.domain().clone(), remote: from.domain().clone() };
-            self.world.notice(Notice::Relayed { pair, direction: Direction::Inward, kind });
+            self.world.show(&stanza, &pair, Direction::Inward, now);
+            let (direction, names) = (Direction::Inward, Names::of(&stanza));
+            self.world.notice(Notice::Relayed { pair, direction, kind, names });
         }
         match choose_gateway(self.links.gateways(), to.bare_str(), from.bare_str()) {
             Some(gateway) => self.put_on_link(gateway, Some(source), stanza, now),
@@ -206,8 +208,9 @@ impl Proxy {
         let origin = Origin::Gateway(gateway, n);
         match self.judge_outgoing(&stanza) {
             Ok((pair, kind)) => {
-                let notice = Notice::Relayed { pair: pair.clone(), direction: Direction::Outward, kind };
-                self.world.notice(notice);
+                self.world.show(&stanza, &pair, Direction::Outward, now);
+                let (direction, names) = (Direction::Outward, Names::of(&stanza));
+                self.world.notice(Notice::Relayed { pair: pair.clone(), direction, kind, names });
                 let courier = self.courier_for(pair, Purpose::Speak, now);
                 self.with_courier(courier, |courier, world| courier.push(stanza, origin, world, now));
             }

@@ -3,18 +3,19 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use clock_types::Ids;
+use clock_types::{Ids, Moment, Now};
 use net_types::{Bytes, ConnectionId, Order, QueryId, TlsClient};
-use xmpp_proto::dialback::{Question, Secret, Verdict};
+use xmpp_proto::dialback::{Pair, Question, Secret, Verdict};
 use xmpp_proto::discovery::{Start, Target};
 use xmpp_proto::failure::Failure;
 use xmpp_proto::link::{Gateway, ReceivedId};
 use xmpp_proto::stream::{Received, StreamSettings};
 use xmpp_types::jid::DomainName;
+use xmpp_types::outline::{Bodies, outline};
 use xmpp_types::xml::Element;
 
 use crate::courier::CourierId;
-use crate::notice::Notice;
+use crate::notice::{Direction, Notice};
 use crate::proxy::Output;
 use crate::settings::Settings;
 use crate::timers::Timers;
@@ -28,6 +29,8 @@ pub(crate) struct World {
     pub(crate) ids: Ids,
     pub(crate) timers: Timers,
     pub(crate) is_stopping: bool,
+    /// Until when somebody watches, and what he may see.
+    pub(crate) watched: Option<(Moment, Bodies)>,
     pub(crate) outputs: VecDeque<Output>,
     /// What one part has to tell another; handled before the proxy returns.
     pub(crate) effects: VecDeque<Effect>,
@@ -117,6 +120,7 @@ impl World {
             ids,
             timers: Timers::default(),
             is_stopping: false,
+            watched: None,
             outputs: VecDeque::new(),
             effects: VecDeque::new(),
             owners: BTreeMap::new(),
@@ -133,6 +137,20 @@ impl World {
 
     pub(crate) fn notice(&mut self, notice: Notice) {
         self.outputs.push_back(Output::Notice(notice));
+    }
+
+    /// Shows a stanza to whoever watches.
+    pub(crate) fn show(&mut self, stanza: &Element, pair: &Pair, direction: Direction, now: Now) {
+        let Some((until, bodies)) = self.watched else { return };
+        if until <= now.moment {
+            self.watched = None;
+            return;
+        }
+        self.notice(Notice::Stanza {
+            pair: pair.clone(),
+            direction,
+            stanza: Box::new(outline(stanza, bodies)),
+        });
     }
 
     pub(crate) fn send(&mut self, connection: ConnectionId, bytes: Vec<u8>) {

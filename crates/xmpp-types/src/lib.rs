@@ -14,6 +14,7 @@ pub mod features;
 pub mod jid;
 pub mod negotiation;
 pub mod ns;
+pub mod outline;
 pub mod sasl;
 pub mod stanza;
 pub mod stanza_error;

@@ -33,7 +33,7 @@ pub fn run(file: &Path, request: &Request, form: Form) -> ExitCode {
 }
 
 /// A file with mistakes still names the socket of the process that runs with what it was.
-fn socket(file: &Path) -> Result<std::path::PathBuf, ExitCode> {
+pub fn socket(file: &Path) -> Result<std::path::PathBuf, ExitCode> {
     let reading = config::load(file).map_err(|why| {
         super::complain(&why);
         ExitCode::from(super::UNUSABLE)
@@ -63,6 +63,8 @@ fn words(reply: &Reply) -> String {
         Reply::Streams { streams } => words_of_streams(streams),
         Reply::Partners { partners } => words_of_partners(partners),
         Reply::Queue(queue) => words_of_queue(queue),
+        Reply::Conversations { conversations, learned } => words_of_conversations(conversations, learned),
+        Reply::Trace(trace) => super::trace::words(trace, |at| at.to_string()),
         Reply::User(user) => super::user::words(user),
         Reply::LogLevel { level } => format!("{}\n", level.as_str()),
         Reply::Done { note } => format!("{note}\n"),
@@ -172,6 +174,41 @@ fn words_of_partners(partners: &[admin::Partner]) -> String {
         ]);
     }
     lines(&table)
+}
+
+fn words_of_conversations(conversations: &[admin::Conversation], learned: &[admin::Learned]) -> String {
+    let mut out = String::from("no conversation is open\n");
+    if !conversations.is_empty() {
+        let mut table = Table::new();
+        table.load_style(presets::NOTHING);
+        table.set_header([
+            "XMPP user",
+            "SIP user",
+            "mode",
+            "state",
+            "age",
+            "silent for",
+            "waiting",
+            "Call-ID",
+        ]);
+        for one in conversations {
+            table.add_row([
+                one.xmpp.clone(),
+                one.sip.clone(),
+                one.mode.clone(),
+                one.phase.clone(),
+                age(one.age),
+                age(one.idle),
+                one.waiting.to_string(),
+                one.call.clone().unwrap_or_default(),
+            ]);
+        }
+        out = lines(&table);
+    }
+    for one in learned {
+        out.push_str(&format!("{} {}\n", one.user, one.what));
+    }
+    out
 }
 
 fn words_of_queue(queue: &admin::Queue) -> String {

@@ -240,6 +240,17 @@ impl SipProfile {
         }
     }
 
+    /// Returns the word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Standard => "standard",
+            Self::BareAddress => "bare-address",
+            Self::Microsoft => "microsoft",
+            Self::Cisco => "cisco",
+        }
+    }
+
     /// Returns whether its servers speak TLS and nothing else.
     #[must_use]
     pub const fn wants_tls(self) -> bool {

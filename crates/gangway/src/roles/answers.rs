@@ -6,9 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use admin::{Reply, Request, Status};
+use gateway_role::{ConversationState, Phase};
 use net::{Controls, TlsRegistry};
 use proxy_role::{Direction, Partner, Settings, StreamSnapshot};
+use xmpp_types::outline::Bodies;
 
+use super::timeline::{Question, Subject, Timeline};
 use super::{Shared, Told, gateway, proxy};
 use crate::config::Reading;
 use crate::config::model::{self, Configuration};
@@ -48,6 +51,7 @@ pub struct Desk {
     pub reading: Shared,
     pub tls: Arc<TlsRegistry>,
     pub roles: Roles,
+    pub timeline: Timeline,
     pub volume: Volume,
     pub started: Instant,
     pub tell: Sender<Told>,
@@ -61,6 +65,10 @@ impl Desk {
             Request::Streams => Reply::Streams { streams: self.streams().into_iter().map(stream).collect() },
             Request::Partners => Reply::Partners { partners: self.partners() },
             Request::Queue => Reply::Queue(self.queue()),
+            Request::Conversations => self.conversations(),
+            Request::Trace { subject, after, follow, bodies } => {
+                Reply::Trace(self.trace(&subject, after, follow, bodies))
+            }
             Request::User { address } => self.user(&address),
             Request::LogLevel { level } => {
                 if let Some(level) = level {
@@ -146,6 +154,65 @@ impl Desk {
 
     fn gateway(&self) -> Option<gateway_role::Snapshot> {
         ask(self.roles.gateway.as_ref()?, gateway::Command::Snapshot)
+    }
+
+    fn conversations(&self) -> Reply {
+        let held =
+            self.roles.gateway.as_ref().and_then(|gateway| ask(gateway, gateway::Command::Conversations));
+        let Some(held) = held else {
+            return Reply::Refused { reason: "no gateway runs here, which alone has conversations".into() };
+        };
+        let reading = self.current();
+        let settings = reading.configuration().and_then(|configuration| configuration.gateway.as_ref());
+        let mode = |domain: &str| {
+            let domains = settings.into_iter().flat_map(|gateway| &gateway.domains);
+            let ours = domains.into_iter().find(|ours| *ours.domain.value == *domain);
+            ours.map_or("", |ours| ours.profile.value.as_str()).to_owned()
+        };
+        let conversation = |(state, queued): (ConversationState, usize)| admin::Conversation {
+            mode: mode(state.pair.sip.domain().as_str()),
+            xmpp: state.pair.xmpp.to_string(),
+            sip: state.pair.sip.to_string(),
+            phase: match state.phase {
+                Phase::Calling => "calling",
+                Phase::Open => "open",
+            }
+            .to_owned(),
+            call: state.call,
+            age: held.now.since(state.since).as_secs(),
+            idle: held.now.since(state.last).as_secs(),
+            waiting: state.waiting + queued,
+            fallbacks: state.fallbacks.iter().map(ToString::to_string).collect(),
+        };
+        Reply::Conversations {
+            conversations: held.conversations.into_iter().map(conversation).collect(),
+            learned: held
+                .learned
+                .into_iter()
+                .map(|(user, fallback)| admin::Learned { user, what: fallback.to_string() })
+                .collect(),
+        }
+    }
+
+    /// Returns what was seen; with `follow`, what crosses is seen for a while more closely.
+    fn trace(&self, subject: &str, after: u64, follow: bool, bodies: bool) -> admin::Trace {
+        let subject = Subject::parse(subject);
+        if follow {
+            let watched = if bodies { Bodies::Shown } else { Bodies::Hidden };
+            if bodies {
+                self.timeline.show_bodies(&subject, gateway::WATCH);
+            }
+            // A role that is gone has nothing to show.
+            let gateway = self.roles.gateway.as_ref();
+            gateway.map(|gateway| gateway.command_blocking(gateway::Command::Watch(watched)));
+            let proxy = self.roles.proxy.as_ref();
+            proxy.map(|proxy| proxy.command_blocking(proxy::Command::Watch(watched)));
+            if after > 0 {
+                self.timeline.wait(after, FOLLOWED);
+            }
+        }
+        let found = self.timeline.find(&Question { subject, after, bodies });
+        admin::Trace { events: found.events, last: found.last, has_gap: found.has_gap }
     }
 
     fn user(&self, address: &str) -> Reply {
@@ -256,5 +323,7 @@ fn ask<Command, Answer>(
     answer.recv_timeout(PATIENCE).ok()
 }
 
+/// How long whoever follows waits for news, before he asks again.
+const FOLLOWED: Duration = Duration::from_secs(1);
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(5);

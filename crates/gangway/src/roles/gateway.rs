@@ -9,8 +9,8 @@ use std::time::Duration;
 use clock_types::{Moment, Now};
 use gateway_role::policy::Policy;
 use gateway_role::{
-    AddressRange, ConversationSettings, Dialect, Gateway, Notice, Output, Peers, ProxyLink, Record, Settings,
-    SipDomain, Snapshot, Ticket,
+    AddressRange, ConversationSettings, ConversationState, Dialect, Fallback, Gateway, Notice, Output, Peers,
+    ProxyLink, Record, Settings, SipDomain, Snapshot, Ticket,
 };
 use net::{Effect, ListenerKind, ListenerSpec, Role};
 use net_types::{Event, Identity, ListenerId, Remote, TlsClient, TlsServer, Trust};
@@ -19,6 +19,7 @@ use sip_types::{Host, SipUri};
 use translate::address::Profile;
 use translate::message::{Headline, MessageKind, ToSipOptions};
 use xmpp_types::jid::DomainName;
+use xmpp_types::outline::Bodies;
 
 use super::keeper::Stored;
 use crate::config::check::SYSTEM;
@@ -31,8 +32,19 @@ pub enum Command {
     Snapshot(SyncSender<Snapshot>),
     /// Who may federate.
     Policy(SyncSender<Arc<Policy>>),
+    /// Which conversations are held in sessions, and what was learned of users.
+    Conversations(SyncSender<Held>),
+    /// Somebody follows messages as they cross.
+    Watch(Bodies),
     /// Other settings to put into effect.
     Reload(Box<Settings>),
+}
+
+/// The conversations of a moment.
+pub struct Held {
+    pub conversations: Vec<(ConversationState, usize)>,
+    pub learned: Vec<(String, Fallback)>,
+    pub now: Moment,
 }
 
 /// The gateway in its driver.
@@ -53,6 +65,12 @@ impl Role for Driven {
             // Whoever asked may have gone away.
             Command::Snapshot(asker) => drop(asker.try_send(self.0.snapshot())),
             Command::Policy(asker) => drop(asker.try_send(self.0.policy())),
+            Command::Conversations(asker) => drop(asker.try_send(Held {
+                conversations: self.0.conversations(),
+                learned: self.0.learned(),
+                now: now.moment,
+            })),
+            Command::Watch(bodies) => self.0.handle_watch(bodies, now.moment + WATCH, now),
             Command::Reload(settings) => self.0.handle_settings(*settings, now),
         }
     }
@@ -304,6 +322,8 @@ pub(super) fn size(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 
+/// How long messages are shown after somebody asked for them last.
+pub const WATCH: Duration = Duration::from_secs(5);
 const LINK_PORT: u16 = 23456;
 /// Room for a burst of datagrams while the role is at work.
 const DATAGRAM_BUFFER: usize = 4 << 20;

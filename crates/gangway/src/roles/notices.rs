@@ -4,6 +4,7 @@
 
 use gateway_role::{Notice, Trace};
 use net::Incident;
+use xmpp_types::outline::Bodies;
 
 /// Writes a notice of the gateway.
 pub fn of_gateway(notice: &Notice) {
@@ -24,6 +25,10 @@ pub fn of_gateway(notice: &Notice) {
             );
         }
         Notice::Session { .. } | Notice::Learned { .. } => tracing::debug!("{notice}"),
+        // For those alone who watch; see `timeline`.
+        Notice::Stanza { .. } | Notice::Sip(sip_proto::endpoint::Notice::Message { .. }) => {}
+        Notice::Watched { bodies: Bodies::Hidden } => tracing::info!("{notice}"),
+        Notice::Watched { bodies: Bodies::Shown } => tracing::warn!("{notice}"),
         Notice::LinkUp { .. } => tracing::info!("{notice}"),
         Notice::LinkDown { .. } => tracing::warn!("{notice}"),
         Notice::StoreFailed { .. } => tracing::error!("{notice}"),
@@ -41,6 +46,7 @@ fn of_sip(sip: &sip_proto::endpoint::Notice, notice: &Notice) {
             tracing::warn!("{notice}");
         }
         Sip::Opened { .. } | Sip::Closed { .. } | Sip::Malformed { .. } => tracing::info!("{notice}"),
+        Sip::Message { .. } => {}
         Sip::StrayResponse { .. } => tracing::debug!("{notice}"),
     }
 }
@@ -56,6 +62,9 @@ pub fn of_proxy(notice: &proxy_role::Notice) {
             tracing::info!("{notice}");
         }
         Proxy::Bounced { .. } | Proxy::Paused { .. } => tracing::info!("{notice}"),
+        Proxy::Stanza { .. } => {}
+        Proxy::Watched { bodies: Bodies::Hidden } => tracing::info!("{notice}"),
+        Proxy::Watched { bodies: Bodies::Shown } => tracing::warn!("{notice}"),
         Proxy::Relayed { .. } | Proxy::Stopped => tracing::debug!("{notice}"),
     }
 }

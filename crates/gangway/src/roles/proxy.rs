@@ -13,6 +13,7 @@ use proxy_role::{
 };
 use xmpp_proto::identity::names_speak_for;
 use xmpp_types::jid::DomainName;
+use xmpp_types::outline::Bodies;
 
 use super::gateway::{identity, size, trust};
 use super::tls::pins;
@@ -25,6 +26,8 @@ pub enum Command {
     Streams(SyncSender<Vec<StreamSnapshot>>),
     /// Put other settings in force.
     Reload(Box<Settings>),
+    /// Somebody follows stanzas as they cross.
+    Watch(Bodies),
 }
 
 /// The proxy in its driver.
@@ -54,6 +57,7 @@ impl Role for Driven {
         match command {
             // Whoever asked may have gone away.
             Command::Streams(asker) => drop(asker.try_send(self.role.streams(now))),
+            Command::Watch(bodies) => self.role.handle_watch(bodies, now.moment + super::gateway::WATCH, now),
             Command::Reload(settings) => self.role.reload(*settings, now),
         }
     }

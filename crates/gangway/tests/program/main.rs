@@ -6,3 +6,4 @@ mod partners;
 mod run;
 mod settings;
 mod support;
+mod trace;

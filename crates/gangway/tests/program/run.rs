@@ -9,7 +9,7 @@ use admin::{Reply, Request, ask};
 
 use crate::support::{Place, Running};
 
-const BOTH: &str = r#"
+pub const BOTH: &str = r#"
 [proxy]
 domains = ["example.com"]
 identities = ["good"]
@@ -280,7 +280,7 @@ fn terminate(mut child: Running) -> (ExitStatus, String) {
 }
 
 /// Reads what the process writes until a line has `words`.
-fn first_line_with(child: &mut Running, words: &str) -> String {
+pub fn first_line_with(child: &mut Running, words: &str) -> String {
     let stderr = child.0.stderr.as_mut().expect("it was asked for");
     let mut lines = BufReader::new(stderr).lines().map_while(Result::ok);
     lines.find(|line| line.contains(words)).unwrap_or_else(|| panic!("it never said {words}"))

@@ -76,7 +76,7 @@ impl Place {
         Running(command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the program starts"))
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_gangway"));
         command.args(arguments).current_dir(&self.0).stdin(Stdio::null()).env_remove("JOURNAL_STREAM");
         command

@@ -78,6 +78,7 @@ impl Endpoint {
     }
 
     pub(super) fn handle_message(&mut self, message: Message, source: Arc<Source>, now: Now) {
+        self.show_received(&message, &source);
         match message {
             Message::Request(request) => self.handle_request(request, source, now),
             Message::Response(response) => self.handle_response(response, &source, now),

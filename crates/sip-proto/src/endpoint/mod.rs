@@ -28,6 +28,7 @@ mod snapshot;
 mod target;
 mod tries;
 mod unwell;
+mod watched;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -44,10 +45,11 @@ use self::sending::Sendings;
 use self::served::Served;
 use self::target::Peer;
 use self::unwell::Unwell;
+use self::watched::Watched;
 use crate::deadlines::Deadlines;
 use crate::fingerprint::Fingerprints;
 
-pub use output::{Failure, Notice, Output, RequestKey, ServerKey, Source, Stage};
+pub use output::{Failure, Notice, Output, RequestKey, ServerKey, Source, Stage, Way};
 pub use pacing::{Pace, PaceState};
 pub use route::{FixedHop, NextHop, Route};
 pub use settings::{Limits, Listener, Settings, Transport};
@@ -70,6 +72,7 @@ pub struct Endpoint {
     deadlines: Deadlines<Timer>,
     outputs: VecDeque<Output>,
     next_number: u64,
+    watched: Watched,
     stopping: bool,
 }
 
@@ -113,6 +116,7 @@ impl Endpoint {
             deadlines: Deadlines::new(lengths),
             outputs: VecDeque::new(),
             next_number: settings.first_number,
+            watched: Watched::No,
             stopping: false,
             settings,
         }
@@ -211,6 +215,11 @@ impl Endpoint {
 
     /// Returns the next thing to do; drain it before the next input.
     pub fn poll_output(&mut self) -> Option<Output> {
+        if self.watched != Watched::No
+            && let Some(shown) = self.show_sent()
+        {
+            return Some(shown);
+        }
         self.outputs.pop_front()
     }
 

@@ -3,7 +3,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use net_types::{ConnectionId, ListenerId, Order, PeerCertificate};
+use net_types::{Bytes, ConnectionId, ListenerId, Order, PeerCertificate};
 use sip_types::{Request, Response};
 
 use super::settings::Transport;
@@ -181,6 +181,15 @@ impl fmt::Display for Failure {
     }
 }
 
+/// Which way a message goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// From the peer to us.
+    In,
+    /// From us to the peer.
+    Out,
+}
+
 /// What an operator may want to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
@@ -238,6 +247,17 @@ pub enum Notice {
         target: String,
         /// How long.
         retry_after: Duration,
+    },
+    /// A message crossed the wire; told only while somebody watches ([`super::Endpoint::watch`]).
+    Message {
+        /// Which way.
+        way: Way,
+        /// Over what.
+        transport: Transport,
+        /// The peer's end.
+        remote: SocketAddr,
+        /// The message, body and all.
+        bytes: Bytes,
     },
     /// A response came that belongs to no request of ours; it was dropped (RFC 3261 §18.1.2).
     StrayResponse {

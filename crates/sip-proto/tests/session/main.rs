@@ -2,7 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test's helper may panic as its test may")]
 
-mod anything;
 mod called;
 mod calling;
 mod chance;
