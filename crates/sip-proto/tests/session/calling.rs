@@ -48,6 +48,26 @@ fn another_forks_2xx_is_acknowledged_and_ended() {
 }
 
 #[test]
+fn forks_without_end_are_each_ended_and_few_remembered() {
+    let mut world = World::calling();
+    for fork in 0..12 {
+        world.hear_invite(180, &format!("early{fork}"), "");
+    }
+    world.hear_invite(200, "t1", "").forget();
+
+    for fork in 0..16 {
+        world.hear_invite(200, &format!("fork{fork}"), "");
+        world.expect(&["send Ack: ACK 1", "send StrayBye: BYE 2"]);
+    }
+
+    // One that is remembered has had its BYE; one more gets another with each 2xx.
+    world.hear_invite(200, "fork3", "").expect(&["send Ack: ACK 1"]);
+    for _ in 0..2 {
+        world.hear_invite(200, "fork16", "").expect(&["send Ack: ACK 1", "send StrayBye: BYE 2"]);
+    }
+}
+
+#[test]
 fn a_refused_invite_ends_the_session() {
     let mut world = World::calling();
 
