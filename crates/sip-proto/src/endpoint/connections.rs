@@ -437,7 +437,7 @@ impl Endpoint {
         let Some(found) = self.connections.get_mut(connection) else { return };
         found.silent_since = now.moment;
         found.framer.push(bytes);
-        let mut advanced = false;
+        let (mut advanced, mut ponged) = (false, false);
         loop {
             // A message can close its own connection; then what follows it is not read.
             let Some(found) = self.connections.get_mut(connection) else { return };
@@ -449,11 +449,13 @@ impl Endpoint {
                     let source = Arc::clone(&found.source);
                     self.handle_message(message, source, now);
                 }
-                Frame::Ping => {
+                // A flood of them is answered once for each time that we read (RFC 5626 §4.4.1).
+                Frame::Ping if !ponged => {
+                    ponged = true;
                     let bytes = Bytes::from_static(b"\r\n");
                     self.outputs.push_back(Output::Order(Order::Send { connection, bytes }));
                 }
-                Frame::Pong => {}
+                Frame::Ping | Frame::Pong => {}
                 Frame::Malformed(malformed) => {
                     advanced = true;
                     found.message_at = Some(now.moment);

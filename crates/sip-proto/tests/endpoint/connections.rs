@@ -61,6 +61,16 @@ fn a_connection_that_its_peer_offers_carries_requests_of_ours() {
 }
 
 #[test]
+fn a_flood_of_keep_alives_is_answered_once_for_each_read() {
+    let mut world = World::default();
+    let connection = world.accept(1, TCP, "192.0.2.1:40000");
+
+    world.bytes(connection, &"\r\n".repeat(10_000)).expect(&["send in-1: \"\\r\\n\""]);
+
+    world.bytes(connection, "\r\n\r\n").expect(&["send in-1: \"\\r\\n\""]);
+}
+
+#[test]
 fn lost_framing_is_answered_and_closes() {
     let mut world = World::default();
     let connection = world.accept(1, TCP, "192.0.2.1:40000");
