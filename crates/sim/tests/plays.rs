@@ -18,6 +18,11 @@ fn what_went_wrong_somewhere_once_goes_well() {
 }
 
 #[test]
+fn conversations_are_held_as_microsofts_clients_hold_them() {
+    folder("microsoft");
+}
+
+#[test]
 fn sip_itself_is_spoken_as_rfc_3261_says() {
     folder("rfc3261");
 }
