@@ -25,6 +25,8 @@ impl Proxy {
             self.pause(connection, "the proxy is stopping");
         }
         self.refuse_all_held(now);
+        let given_up = self.kept.retain("the proxy is stopping", |_| false);
+        self.hand_back(given_up, now);
         self.settle_effects(now);
     }
 
@@ -45,8 +47,10 @@ impl Proxy {
         for connection in self.closable() {
             self.close_incoming(connection, Some(shutdown()), now);
         }
+        // What is at work may still be answered with an error, which needs a way out.
+        let is_at_work = self.incoming.values().any(|incoming| incoming.acceptor.counts().1 > 0);
         let all: Vec<CourierId> = self.couriers.keys().copied().collect();
-        for courier in all {
+        for courier in all.into_iter().filter(|_| !is_at_work) {
             self.with_courier(courier, |courier, world| courier.stop(world, now));
         }
         if !self.world.effects.is_empty() {
