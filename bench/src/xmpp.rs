@@ -168,10 +168,12 @@ impl Partner {
                 }
                 AcceptorOutput::Close => self.order(Order::Close { connection }),
                 AcceptorOutput::Ended(_) => drop(self.incoming.remove(at)),
+                AcceptorOutput::Resume { .. } => acceptor.refuse_resumption(None, now),
                 AcceptorOutput::Ask(..)
                 | AcceptorOutput::Proved(..)
                 | AcceptorOutput::Refused(..)
                 | AcceptorOutput::Answer(_)
+                | AcceptorOutput::Counting
                 | AcceptorOutput::Delivered(_) => {}
             }
             return true;
@@ -208,7 +210,10 @@ impl Partner {
                         eprintln!("bench: the stream to {} ended: {failure}", way.remote);
                     }
                 }
-                InitiatorOutput::Verdict(..) | InitiatorOutput::Answer(_) => {}
+                InitiatorOutput::Verdict(..)
+                | InitiatorOutput::Answer(_)
+                | InitiatorOutput::Resumed(_)
+                | InitiatorOutput::NotResumed { .. } => {}
             }
             return true;
         }

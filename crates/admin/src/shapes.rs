@@ -226,6 +226,9 @@ pub struct Stream {
     pub unacknowledged: usize,
     /// Stanzas that wait to be sent on it.
     pub queued: usize,
+    /// For how long it has had no connection and waits to be resumed, in seconds; none while it is connected.
+    #[serde(default)]
+    pub suspended: Option<u64>,
 }
 
 /// One partner.

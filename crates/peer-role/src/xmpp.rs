@@ -4,6 +4,7 @@
 //! pings, XEP-0288. It delivers to its users at once and answers for those who do not exist.
 
 mod partner;
+mod sessions;
 mod stanzas;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -14,7 +15,9 @@ use std::time::Duration;
 use clock_types::{Ids, Moment, Now, earliest};
 use net_types::{ConnectionId, Event, Identity, Order, QueryId, TlsServer, Trust};
 use xmpp_proto::dialback::Secret;
-use xmpp_proto::stream::{Acceptor, AcceptorOutput, Methods, Policy, Rules, StreamSettings};
+use xmpp_proto::stream::{
+    Acceptor, AcceptorOutput, Keeper, Methods, Policy, Resumption, Rules, StreamSettings,
+};
 use xmpp_types::jid::{DomainName, Jid};
 use xmpp_types::ns;
 use xmpp_types::stanza::{self, MessageType};
@@ -76,6 +79,8 @@ pub struct XmppSettings {
     pub acks: Acks,
     /// Whether streams are used both ways (XEP-0288).
     pub both_ways: bool,
+    /// Whether a stream whose connection broke goes on over another (XEP-0198 §5).
+    pub resumes: bool,
     /// How domains are proved.
     pub proves: Proves,
     /// How long a text may wait for a partner before its sender is told that it was not delivered.
@@ -95,6 +100,7 @@ impl XmppSettings {
             stanzas: Stanzas::Delivered,
             acks: Acks::Counted,
             both_ways: true,
+            resumes: true,
             proves: Proves::Either,
             report_after: Duration::from_secs(60),
         }
@@ -118,11 +124,17 @@ pub struct XmppServer {
     secret: Secret,
     ids: Ids,
     incoming: BTreeMap<ConnectionId, Acceptor>,
+    /// Streams whose connection broke, by the connection they began on.
+    kept: Keeper<ConnectionId, ()>,
+    /// The sessions that incoming connections go on with.
+    sessions: BTreeMap<ConnectionId, ConnectionId>,
+    /// Incoming connections whose peer may be about to go on with a former session: nothing is sent on them.
+    unbegun: BTreeSet<ConnectionId>,
     partners: BTreeMap<DomainName, Partner>,
     queries: BTreeMap<QueryId, (DomainName, u32)>,
     /// Texts that have no end yet, by the token under which they were sent.
     open: BTreeMap<u64, Open>,
-    /// What came and is not said to be taken.
+    /// What came and is not said to be taken, by its session.
     withheld: Vec<(ConnectionId, u64)>,
     next_connection: u64,
     next_query: u64,
@@ -152,6 +164,7 @@ impl XmppServer {
         let streams = StreamSettings {
             stream_management: !matches!(settings.acks, Acks::Pinged),
             both_ways: settings.both_ways,
+            resumption: settings.resumes.then_some(Resumption { max: sessions::KEPT_FOR, location: None }),
             ..StreamSettings::default()
         };
         Self {
@@ -161,6 +174,9 @@ impl XmppServer {
             ids,
             settings,
             incoming: BTreeMap::new(),
+            kept: Keeper::new(sessions::LIMITS),
+            sessions: BTreeMap::new(),
+            unbegun: BTreeSet::new(),
             partners: BTreeMap::new(),
             queries: BTreeMap::new(),
             open: BTreeMap::new(),
@@ -181,8 +197,8 @@ impl XmppServer {
     pub fn set_acks(&mut self, acks: Acks, now: Now) {
         self.settings.acks = acks;
         if acks != Acks::Withheld {
-            for (connection, n) in std::mem::take(&mut self.withheld) {
-                self.settle(connection, n, now);
+            for (session, n) in std::mem::take(&mut self.withheld) {
+                self.settle(session, n, now);
             }
             self.drain(now);
         }
@@ -234,6 +250,8 @@ impl XmppServer {
             acceptor.handle_timeout(now);
         }
         self.handle_partners_timeout(now);
+        let given_up = self.kept.handle_timeout(now);
+        self.hand_back(given_up, now);
         self.drain(now);
         self.give_up(now);
     }
@@ -286,7 +304,7 @@ impl XmppServer {
         let outgoing = self.partners.values().filter_map(Partner::poll_timeout).min();
         // The oldest waits least long.
         let open = self.open.values().next().map(|open| open.deadline);
-        earliest(earliest(incoming, outgoing), open)
+        earliest(earliest(incoming, outgoing), earliest(open, self.kept.poll_timeout()))
     }
 
     /// Carries out what the streams want until they want nothing more.
@@ -314,21 +332,23 @@ impl XmppServer {
             AcceptorOutput::Ask(question, key) => self.ask(question, key, now),
             AcceptorOutput::Proved(pair, proof) => {
                 self.say(Said::Note(format!("{} is proved by {proof}", pair.remote)));
-                self.flush_waiting(&pair.remote, now);
+                self.begin_or_wait(connection, &pair, now);
             }
             AcceptorOutput::Refused(pair, failure) => {
                 self.say(Said::Note(format!("{} is not proved: {failure}", pair.remote)));
             }
+            AcceptorOutput::Counting => self.begin(connection, now),
+            AcceptorOutput::Resume { previd, .. } => self.resume(connection, &previd, now),
             AcceptorOutput::Stanza(received) => {
+                self.begin(connection, now);
                 self.receive(Stream::Incoming(connection), *received, now);
             }
             AcceptorOutput::Answer(answer) => self.route(0, *answer, now),
             AcceptorOutput::Delivered(token) => self.delivered(token),
             AcceptorOutput::Close => self.order(Order::Close { connection }),
             AcceptorOutput::Ended(failure) => {
-                if let Some(mut acceptor) = self.incoming.remove(&connection) {
-                    self.withheld.retain(|(stream, _)| *stream != connection);
-                    self.wait_again(acceptor.take_unacknowledged(), now);
+                if let Some(acceptor) = self.incoming.remove(&connection) {
+                    self.keep(connection, acceptor, now);
                 }
                 if let Some(failure) = failure {
                     self.say(Said::Note(format!("an incoming stream ended: {failure}")));

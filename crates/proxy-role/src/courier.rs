@@ -8,10 +8,12 @@
 //!    └──────── pause over ── Pausing ◀───────────┘                                 ▼
 //!    ▲                                                                          resend once
 //!    └── Borrowed: the partner's own stream, used both ways (XEP-0288)
+//!             └── its connection broke ──▶ Awaiting: the partner comes back with it, or is sought
 //! ```
 
 mod approach;
 mod opening;
+mod resumption;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -22,12 +24,13 @@ use xmpp_proto::discovery::Discovery;
 use xmpp_proto::failure::{Failure, Stage};
 use xmpp_proto::stream::{Initiator, Purpose};
 use xmpp_types::stanza_error::StanzaCondition;
-use xmpp_types::xml::{Element, Node};
+use xmpp_types::xml::Element;
 
 use crate::notice::{Direction, Notice};
 use crate::timers::Timer;
 use crate::world::{Bounce, Effect, Origin, World};
 use approach::Dialling;
+use resumption::Left;
 
 /// Names a courier for its whole life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -48,6 +51,12 @@ pub(crate) struct Courier {
     questions: Vec<(Question, String)>,
     /// The partner closed when it had refused our certificate: dialback is tried from the start.
     avoids_external: bool,
+    /// By which number the stanzas that came on the present stream are settled.
+    session: u64,
+    /// What the last stream left behind to go on with.
+    left: Option<Left>,
+    /// Whether the partner is sought where it asked to be for that, rather than where the DNS leads.
+    tries_location: bool,
     /// Attempts that failed one after another.
     failed: u32,
     last_failure: Option<(Failure, Moment)>,
@@ -62,6 +71,7 @@ enum State {
     Opening(Box<Initiator>, ConnectionId, Dialling),
     Open(Box<Initiator>, ConnectionId),
     Borrowed(ConnectionId),
+    Awaiting(ConnectionId),
     Pausing(Moment),
 }
 
@@ -110,6 +120,9 @@ impl Courier {
             sent: BTreeMap::new(),
             questions: Vec::new(),
             avoids_external: false,
+            session: 0,
+            left: None,
+            tries_location: false,
             failed: 0,
             last_failure: None,
         }
@@ -118,7 +131,7 @@ impl Courier {
     /// Takes a stanza to the partner; it ends in [`Effect::Delivered`] or [`Effect::Undeliverable`].
     pub(crate) fn push(&mut self, stanza: Element, origin: Origin, world: &mut World, now: Now) {
         let limits = &world.settings.limits;
-        let weight = weight(&stanza);
+        let weight = stanza.weight();
         let count = self.queue.len() + self.sent.len();
         if count >= limits.queue_stanzas_max || self.queue_bytes + weight > limits.queue_bytes_max {
             let bounce = Bounce::new(
@@ -127,13 +140,16 @@ impl Courier {
             );
             return world.effects.push_back(Effect::Undeliverable { origin, stanza, bounce });
         }
-        if world.is_stopping && !self.is_open() {
+        let deadline = now.moment + limits.report;
+        let letter = Letter { stanza, origin, deadline, weight, was_sent: false };
+        // What answers a stanza that is at work is waited for; nothing else begins any more.
+        if world.is_stopping && !self.is_open() && !letter.is_last_word() {
             let bounce = Bounce::new(StanzaCondition::RemoteServerTimeout, "the proxy is stopping");
+            let Letter { stanza, origin, .. } = letter;
             return world.effects.push_back(Effect::Undeliverable { origin, stanza, bounce });
         }
         self.queue_bytes += weight;
-        let deadline = now.moment + limits.report;
-        self.queue.push_back(Letter { stanza, origin, deadline, weight, was_sent: false });
+        self.queue.push_back(letter);
         self.advance(world, now);
     }
 
@@ -144,7 +160,12 @@ impl Courier {
                 initiator.ask(question, key, now);
                 self.drive(world, now);
             }
-            State::Idle | State::Seeking(_) | State::Dialling(_) | State::Borrowed(_) | State::Pausing(_) => {
+            State::Idle
+            | State::Seeking(_)
+            | State::Dialling(_)
+            | State::Borrowed(_)
+            | State::Awaiting(_)
+            | State::Pausing(_) => {
                 if self.questions.len() >= world.settings.limits.dialbacks_max {
                     let verdict = Verdict::Error(Trouble::Busy);
                     return world.effects.push_back(Effect::Verdict(question, verdict));
@@ -158,7 +179,8 @@ impl Courier {
     /// Uses a stream that the partner opened, for it may be used both ways.
     pub(crate) fn borrow(&mut self, connection: ConnectionId, world: &mut World, now: Now) {
         match self.state {
-            State::Idle | State::Pausing(_) | State::Borrowed(_) => {
+            State::Idle | State::Pausing(_) | State::Borrowed(_) | State::Awaiting(_) => {
+                self.give_up_left("the partner has opened a stream of its own", world, now);
                 self.state = State::Borrowed(connection);
                 self.failed = 0;
                 self.advance(world, now);
@@ -176,17 +198,18 @@ impl Courier {
         }
     }
 
-    /// Takes back what was sent on a borrowed stream that is over.
+    /// Takes back what was sent on a borrowed stream that is over; there may be another one to borrow.
     pub(crate) fn give_back(
         &mut self,
         connection: ConnectionId,
         unacknowledged: Vec<(u64, Element)>,
+        other: Option<ConnectionId>,
         world: &mut World,
         now: Now,
     ) {
-        self.requeue(unacknowledged, world, now);
-        if matches!(self.state, State::Borrowed(borrowed) if borrowed == connection) {
-            self.state = State::Idle;
+        self.requeue(unacknowledged, now.moment + world.settings.limits.report, world);
+        if self.has_borrowed(connection) {
+            self.state = other.map_or(State::Idle, State::Borrowed);
             self.advance(world, now);
         }
     }
@@ -212,17 +235,22 @@ impl Courier {
             | State::Dialling(_)
             | State::Opening(..)
             | State::Borrowed(_)
+            | State::Awaiting(_)
             | State::Pausing(_) => false,
         }
     }
 
     /// Takes the news that a stanza of the partner, on a stream used both ways, is settled.
-    pub(crate) fn settle(&mut self, connection: ConnectionId, n: u64, world: &mut World, now: Now) {
-        if let State::Open(initiator, open) = &mut self.state
-            && *open == connection
-        {
-            initiator.settle(n, now);
-            self.drive(world, now);
+    pub(crate) fn settle(&mut self, session: u64, n: u64, world: &mut World, now: Now) {
+        let left = self.left.as_mut().filter(|left| left.number == session);
+        match (&mut self.state, left) {
+            (_, Some(Left { session: Some(left), .. })) => left.settle(n),
+            (State::Opening(initiator, ..), Some(_)) => initiator.settle_former(n),
+            (State::Opening(initiator, ..) | State::Open(initiator, _), None) if self.session == session => {
+                initiator.settle(n, now);
+                self.drive(world, now);
+            }
+            _ => {}
         }
     }
 
@@ -241,8 +269,9 @@ impl Courier {
             State::Pausing(until) if *until <= now.moment => {
                 self.state = State::Idle;
             }
-            State::Idle | State::Borrowed(_) | State::Pausing(_) => {}
+            State::Idle | State::Borrowed(_) | State::Awaiting(_) | State::Pausing(_) => {}
         }
+        self.check_left(world, now);
         self.report_overdue(world, now);
         self.advance(world, now);
     }
@@ -266,9 +295,10 @@ impl Courier {
                 self.state = State::Idle;
             }
             State::Seeking(_) | State::Pausing(_) => self.state = State::Idle,
-            State::Idle | State::Borrowed(_) => {}
+            State::Idle | State::Borrowed(_) | State::Awaiting(_) => {}
         }
         if !self.is_open() {
+            self.give_up_left("the proxy is stopping", world, now);
             self.fail_queue(&failure, world);
         }
     }
@@ -283,6 +313,7 @@ impl Courier {
             dialling.abandon(world);
         }
         self.state = State::Idle;
+        self.give_up_left(reason, world, now);
         self.fail_queue(&Failure::new(Stage::Policy, reason), world);
     }
 
@@ -307,6 +338,7 @@ impl Courier {
             && self.queue.is_empty()
             && self.sent.is_empty()
             && self.questions.is_empty()
+            && self.left.is_none()
     }
 
     /// Returns the stream, if there is one, and its connection.
@@ -315,9 +347,12 @@ impl Courier {
             State::Opening(initiator, connection, _) | State::Open(initiator, connection) => {
                 Some((initiator, *connection))
             }
-            State::Idle | State::Seeking(_) | State::Dialling(_) | State::Borrowed(_) | State::Pausing(_) => {
-                None
-            }
+            State::Idle
+            | State::Seeking(_)
+            | State::Dialling(_)
+            | State::Borrowed(_)
+            | State::Awaiting(_)
+            | State::Pausing(_) => None,
         }
     }
 
@@ -329,21 +364,22 @@ impl Courier {
     /// Says when to call [`Self::handle_timeout`].
     pub(crate) fn set_timer(&self, world: &mut World) {
         let state = match &self.state {
-            State::Idle | State::Borrowed(_) => None,
+            State::Idle | State::Borrowed(_) | State::Awaiting(_) => None,
             State::Seeking(discovery) => discovery.poll_timeout(),
             State::Dialling(dialling) => dialling.poll_timeout(),
             State::Opening(initiator, ..) | State::Open(initiator, _) => initiator.poll_timeout(),
             State::Pausing(until) => Some(*until),
         };
         let letter = self.queue.iter().find(|letter| !letter.is_last_word()).map(|letter| letter.deadline);
-        world.timers.set(Timer::Courier(self.id), earliest(state, letter));
+        let left = self.left.as_ref().map(|left| left.until);
+        world.timers.set(Timer::Courier(self.id), earliest(state, earliest(letter, left)));
     }
 
     /// Sends, or begins to seek a way, if there is anything to carry.
     fn advance(&mut self, world: &mut World, now: Now) {
         match self.state {
             State::Open(..) | State::Borrowed(_) => self.send_queue(world, now),
-            State::Idle if !self.queue.is_empty() || !self.questions.is_empty() => self.seek(world, now),
+            State::Idle if self.wants_stream() => self.seek(world, now),
             State::Pausing(until) if !self.queue.is_empty() || !self.questions.is_empty() => {
                 let failed_at = self.last_failure.as_ref().map_or(Moment::ZERO, |(_, at)| *at);
                 let limits = &world.settings.limits;
@@ -357,9 +393,17 @@ impl Courier {
                     self.fail_queue(&failure, world);
                 }
             }
-            State::Idle | State::Seeking(_) | State::Dialling(_) | State::Opening(..) | State::Pausing(_) => {
-            }
+            State::Idle
+            | State::Seeking(_)
+            | State::Dialling(_)
+            | State::Opening(..)
+            | State::Awaiting(_)
+            | State::Pausing(_) => {}
         }
+    }
+
+    fn wants_stream(&self) -> bool {
+        !self.queue.is_empty() || !self.questions.is_empty() || self.left.is_some()
     }
 
     fn send_queue(&mut self, world: &mut World, now: Now) {
@@ -384,6 +428,7 @@ impl Courier {
                 | State::Seeking(_)
                 | State::Dialling(_)
                 | State::Opening(..)
+                | State::Awaiting(_)
                 | State::Pausing(_) => return,
             }
             self.sent.insert(token, Sent { origin, weight, was_sent });
@@ -395,8 +440,7 @@ impl Courier {
 
     /// Puts what a dead stream left unacknowledged before everything newer, once; what was sent twice
     /// already is reported.
-    fn requeue(&mut self, unacknowledged: Vec<(u64, Element)>, world: &mut World, now: Now) {
-        let deadline = now.moment + world.settings.limits.report;
+    fn requeue(&mut self, unacknowledged: Vec<(u64, Element)>, deadline: Moment, world: &mut World) {
         let mut again = Vec::new();
         for (token, stanza) in unacknowledged {
             let Some(Sent { origin, weight, was_sent }) = self.sent.remove(&token) else { continue };
@@ -439,12 +483,19 @@ impl Courier {
         match self.state {
             State::Idle | State::Pausing(_) | State::Dialling(_) => Stage::Tcp,
             State::Seeking(_) => Stage::Dns,
-            State::Opening(..) | State::Open(..) | State::Borrowed(_) => Stage::Stream,
+            State::Opening(..) | State::Open(..) | State::Borrowed(_) | State::Awaiting(_) => Stage::Stream,
         }
     }
 
     /// Ends an attempt: everybody who waits is told, and the next attempt has to wait.
     fn attempt_failed(&mut self, failure: Failure, world: &mut World, now: Now) {
+        if std::mem::take(&mut self.tries_location) && self.left.is_some() {
+            // Where the partner asked to be sought it is not to be found: the usual way is next (XEP-0198 §3).
+            let (pair, direction) = (self.pair.clone(), Direction::Outward);
+            let retry = Some(std::time::Duration::ZERO);
+            world.notice(Notice::AttemptFailed { pair, direction, failure, retry });
+            return self.seek(world, now);
+        }
         let limits = &world.settings.limits;
         let pause = xmpp_proto::pause(limits.retry_min, limits.retry_max, self.failed, &mut world.ids);
         self.failed = self.failed.saturating_add(1);
@@ -483,22 +534,4 @@ impl Courier {
 
 pub(crate) fn shutdown() -> xmpp_types::stream::StreamError {
     xmpp_types::stream::StreamError::new(xmpp_types::stream::StreamCondition::SystemShutdown)
-}
-
-/// Returns about how many octets a stanza has on the wire.
-fn weight(element: &Element) -> usize {
-    let attributes: usize = element
-        .attributes()
-        .iter()
-        .map(|attribute| attribute.name().len() + attribute.value().len() + 4)
-        .sum();
-    let children: usize = element
-        .children()
-        .iter()
-        .map(|child| match child {
-            Node::Element(child) => weight(child),
-            Node::Text(text) => text.len(),
-        })
-        .sum();
-    element.name().len() * 2 + 5 + attributes + children
 }

@@ -14,6 +14,7 @@ use xmpp_types::xml::Element;
 use crate::admission::{judge_gateway, refusal};
 use crate::notice::{Direction, Notice};
 use crate::proxy::Proxy;
+use crate::sessions::SessionKey;
 use crate::settings::ListenerKind;
 use crate::streams::tls_words;
 use crate::timers::Timer;
@@ -27,8 +28,12 @@ pub(crate) struct Incoming {
     pub(crate) opened: Moment,
     /// The partner it counts for, by its primary domain.
     pub(crate) partner: Option<DomainName>,
+    /// Names what comes over it.
+    pub(crate) session: SessionKey,
     /// The pairs that use it both ways.
-    borrowed: Vec<Pair>,
+    pub(crate) borrowed: Vec<Pair>,
+    /// The pairs that may, once the partner has begun to use it.
+    pub(crate) lendable: Vec<Pair>,
     pub(crate) is_paused: bool,
     /// Until when it must not be read, for it has used up its allowance.
     paused_until: Option<Moment>,
@@ -120,7 +125,9 @@ impl Proxy {
                 remote,
                 opened: now.moment,
                 partner: None,
+                session: SessionKey(connection),
                 borrowed: Vec::new(),
+                lendable: Vec::new(),
                 is_paused: false,
                 paused_until: None,
             },
@@ -198,15 +205,20 @@ impl Proxy {
     /// Takes the news that a partner's stanza is settled.
     pub(crate) fn settle_source(&mut self, source: Source, now: Now) {
         match source {
-            Source::Incoming(connection, n) => {
-                if let Some(incoming) = self.incoming.get_mut(&connection) {
+            Source::Incoming(session, n) => {
+                let connection = self.connection_of(session);
+                if let Some(connection) = connection
+                    && let Some(incoming) = self.incoming.get_mut(&connection)
+                {
                     incoming.acceptor.settle(n, now);
                     self.drive_incoming(connection, now);
                     self.resume(connection, now);
+                } else {
+                    self.kept.settle(session, n);
                 }
             }
-            Source::Outgoing(courier, connection, n) => {
-                self.with_courier(courier, |courier, world| courier.settle(connection, n, world, now));
+            Source::Outgoing(courier, session, n) => {
+                self.with_courier(courier, |courier, world| courier.settle(session, n, world, now));
             }
         }
     }
@@ -242,9 +254,14 @@ impl Proxy {
                     retry: None,
                 }),
                 AcceptorOutput::Stanza(received) => {
-                    let source = Source::Incoming(connection, received.n);
+                    let source = Source::Incoming(incoming.session, received.n);
+                    if !incoming.lendable.is_empty() {
+                        self.lend(connection, now);
+                    }
                     self.relay_inward(source, *received, now);
                 }
+                AcceptorOutput::Counting => self.lend(connection, now),
+                AcceptorOutput::Resume { previd, .. } => self.resume_session(connection, &previd, now),
                 AcceptorOutput::Answer(answer) => {
                     self.world.effects.push_back(Effect::ToPartner(answer, None))
                 }
@@ -310,9 +327,10 @@ impl Proxy {
         let direction = Direction::Inward;
         self.world.notice(Notice::Opened { pair: pair.clone(), direction, proof, tls, connection });
         if incoming.acceptor.is_both_ways() && incoming.acceptor.remote() == Some(&pair.remote) {
-            incoming.borrowed.push(pair.clone());
-            let courier = self.courier_for(pair, Purpose::Speak, now);
-            self.with_courier(courier, |courier, world| courier.borrow(connection, world, now));
+            incoming.lendable.push(pair.clone());
+            if !self.may_come_back(&pair, connection) {
+                self.lend(connection, now);
+            }
         } else if let Some(courier) = self.by_pair.get(&(pair, false)).copied() {
             self.with_courier(courier, |courier, world| courier.take_heart(world, now));
         }
@@ -333,6 +351,7 @@ impl Proxy {
         self.world.timers.set(Timer::Incoming(connection), None);
         self.world.timers.set(Timer::Allowance(connection), None);
         self.questions.retain(|_, asking| *asking != connection);
+        self.moved.remove(&incoming.session);
         self.admission.leave(incoming.address(), incoming.partner.is_some());
         let pair = incoming.acceptor.local().cloned().zip(incoming.acceptor.remote().cloned());
         let pair = pair.map(|(local, remote)| Pair { local, remote });
@@ -352,14 +371,21 @@ impl Proxy {
             }
             (_, _, None) => {}
         }
+        if !self.world.is_stopping
+            && incoming.partner.is_some()
+            && let Some(session) = incoming.acceptor.take_session()
+        {
+            return self.keep_session(connection, incoming, session, now);
+        }
         let mut unacknowledged = incoming.acceptor.take_unacknowledged();
         // What was about to go out on it as well: it comes after what did.
         unacknowledged.extend(self.world.take_sends(connection));
         for pair in incoming.borrowed {
-            let Some(courier) = self.by_pair.get(&(pair, false)).copied() else { continue };
+            let Some(courier) = self.by_pair.get(&(pair.clone(), false)).copied() else { continue };
+            let other = self.other_loan(&pair, connection);
             self.with_courier(courier, |courier, world| {
                 let lost = unacknowledged.extract_if(.., |(token, _)| courier.has_sent(*token)).collect();
-                courier.give_back(connection, lost, world, now);
+                courier.give_back(connection, lost, other, world, now);
             });
         }
     }

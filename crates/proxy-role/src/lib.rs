@@ -23,6 +23,7 @@ mod proxy;
 mod relay;
 mod reload;
 mod rules;
+mod sessions;
 mod settings;
 mod stopping;
 mod streams;

@@ -37,6 +37,43 @@ pub enum Notice {
         /// Why, unless it was closed in good order.
         failure: Option<Failure>,
     },
+    /// A stream lost its connection and is kept for a while: it may go on over another (XEP-0198).
+    Suspended {
+        /// The pair it was opened for.
+        pair: Pair,
+        /// Which way.
+        direction: Direction,
+        /// The connection that is gone.
+        connection: ConnectionId,
+        /// How many of our stanzas the partner has not acknowledged.
+        unacknowledged: usize,
+        /// How long it is kept.
+        max: Duration,
+    },
+    /// A stream goes on that had lost its connection.
+    Resumed {
+        /// The pair it was opened for.
+        pair: Pair,
+        /// Which way.
+        direction: Direction,
+        /// The connection that it goes on over.
+        connection: ConnectionId,
+        /// How many of our stanzas were sent again.
+        again: usize,
+    },
+    /// A stream that had lost its connection does not go on.
+    GivenUp {
+        /// The pair it was opened for.
+        pair: Pair,
+        /// Which way.
+        direction: Direction,
+        /// The connection that is gone.
+        connection: ConnectionId,
+        /// How many of our stanzas the partner may lack: they are sent another way, or reported.
+        unacknowledged: usize,
+        /// Why.
+        reason: String,
+    },
     /// An attempt to open a stream failed.
     AttemptFailed {
         /// The pair.
@@ -189,6 +226,19 @@ impl fmt::Display for Notice {
             }
             Self::Closed { pair, direction, connection, failure: Some(failure) } => {
                 write!(out, "{} {direction}: broke, {failure}, {connection}", pair.remote)
+            }
+            Self::Suspended { pair, direction, connection, unacknowledged, max } => {
+                let remote = &pair.remote;
+                let max = max.as_secs_f32().ceil();
+                write!(out, "{remote} {direction}: suspended for up to {max} s, ")?;
+                write!(out, "{unacknowledged} unacknowledged, {connection}")
+            }
+            Self::Resumed { pair, direction, connection, again } => {
+                write!(out, "{} {direction}: resumed, {again} sent again, {connection}", pair.remote)
+            }
+            Self::GivenUp { pair, direction, connection, unacknowledged, reason } => {
+                write!(out, "{} {direction}: not resumed, {reason}; ", pair.remote)?;
+                write!(out, "{unacknowledged} unacknowledged, {connection}")
             }
             Self::AttemptFailed { pair, direction, failure, retry } => {
                 write!(out, "{} {direction}: failed at {failure}; {}", pair.remote, failure.advice())?;

@@ -23,7 +23,7 @@ use net_types::{ConnectionId, Event, Order, QueryId, Remote, TlsFacts};
 use xmpp_proto::dialback::{Pair, Secret};
 use xmpp_proto::discovery::{Discovery, Output as Found, Start, Target};
 use xmpp_proto::failure::{Failure, Stage};
-use xmpp_proto::stream::{Approach, Initiator, InitiatorOutput, Methods, Purpose};
+use xmpp_proto::stream::{Approach, Initiator, InitiatorOutput, Methods, Purpose, StreamSettings};
 use xmpp_types::jid::DomainName;
 use xmpp_types::ns;
 use xmpp_types::xml::{Element, XmlText};
@@ -347,7 +347,9 @@ impl Probe {
             inactivity: limits.inactivity,
             keep_alive: limits.keep_alive,
         };
-        let settings = Arc::new(stream_settings(limits));
+        // It closes its stream in good order: there is nothing to go on with.
+        let settings = StreamSettings { resumption: None, ..stream_settings(&self.settings) };
+        let settings = Arc::new(settings);
         let initiator = Initiator::new(approach, settings, self.secret.clone(), tls, self.ids.fork(), now);
         self.state = State::Opening(Box::new(initiator), connection, target);
         self.drive(now);
@@ -408,7 +410,11 @@ impl Probe {
                 InitiatorOutput::Close => self.order(Order::Close { connection }),
                 InitiatorOutput::Ended(failure) => self.ended(failure, now),
                 // Nobody asked a question, and what the partner has to say is for the proxy that runs.
-                InitiatorOutput::Verdict(..) | InitiatorOutput::Stanza(_) | InitiatorOutput::Answer(_) => {}
+                InitiatorOutput::Verdict(..)
+                | InitiatorOutput::Stanza(_)
+                | InitiatorOutput::Answer(_)
+                | InitiatorOutput::Resumed(_)
+                | InitiatorOutput::NotResumed { .. } => {}
             }
         }
     }

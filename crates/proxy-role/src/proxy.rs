@@ -6,7 +6,7 @@ use clock_types::{Ids, Moment, Now};
 use net_types::{ConnectionId, Event, Order};
 use xmpp_proto::dialback::{Pair, Question, Secret};
 use xmpp_proto::link::{Acceptor as Links, Gateway, LinkSettings, ReceivedId, SendId};
-use xmpp_proto::stream::{Purpose, Rules};
+use xmpp_proto::stream::{Keeper, Purpose, Rules};
 use xmpp_types::outline::Bodies;
 use xmpp_types::xml;
 
@@ -16,6 +16,7 @@ use crate::incoming::Incoming;
 use crate::notice::Notice;
 use crate::relay::Held;
 use crate::rules::{ProxyRules, stream_settings};
+use crate::sessions::{Left, SessionKey, keeper_limits};
 use crate::settings::{Link, Settings};
 use crate::timers::Timer;
 use crate::world::{Effect, Owner, Source, World};
@@ -36,6 +37,10 @@ pub struct Proxy {
     pub(crate) rules: Arc<dyn Rules>,
     pub(crate) admission: Admission,
     pub(crate) incoming: BTreeMap<ConnectionId, Incoming>,
+    /// Sessions of partners whose connection broke.
+    pub(crate) kept: Keeper<SessionKey, Left>,
+    /// The connections of sessions that went on over another than they began on.
+    pub(crate) moved: BTreeMap<SessionKey, ConnectionId>,
     pub(crate) couriers: BTreeMap<CourierId, Courier>,
     pub(crate) by_pair: BTreeMap<(Pair, IsQuestion), CourierId>,
     pub(crate) last_courier: u64,
@@ -64,9 +69,11 @@ impl Proxy {
         let links = Links::new(link_settings(&settings.link, &settings), ids.fork());
         Self {
             rules: Arc::new(ProxyRules::new(settings.clone())),
-            world: World::new(settings.clone(), stream_settings(&settings.limits), secret, ids),
+            world: World::new(settings.clone(), stream_settings(&settings), secret, ids),
             admission: Admission::default(),
             incoming: BTreeMap::new(),
+            kept: Keeper::new(keeper_limits(&settings.limits)),
+            moved: BTreeMap::new(),
             couriers: BTreeMap::new(),
             by_pair: BTreeMap::new(),
             last_courier: 0,
@@ -171,6 +178,7 @@ impl Proxy {
                     self.drive_links(now);
                 }
                 Timer::Held => self.report_held(now),
+                Timer::Kept => self.handle_kept_timeout(now),
                 Timer::Stopping => self.end_stopping(now),
                 Timer::Allowance(connection) => self.resume(connection, now),
             }

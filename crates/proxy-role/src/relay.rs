@@ -63,6 +63,13 @@ impl Proxy {
 
     /// Keeps a stanza until a gateway is there; its sender is not told that it may forget it.
     fn hold(&mut self, source: Option<Source>, stanza: Element, now: Now) {
+        if let Some(place) =
+            self.held.iter().position(|held| self.is_gone(held.source) && held.stanza == stanza)
+        {
+            // The partner sends it again because its stream broke: it keeps its turn, and is there once.
+            self.held[place].source = source;
+            return;
+        }
         let limits = &self.world.settings.limits;
         if self.held.len() >= limits.held_max || limits.held_for.is_zero() || self.world.is_stopping {
             return self.refuse_held(source, &stanza, now);
@@ -71,8 +78,21 @@ impl Proxy {
         let is_half_full = self.held.len() * 2 >= limits.held_max;
         self.held.push_back(Held { source, stanza, until });
         self.world.timers.set(Timer::Held, self.held.front().map(|held| held.until));
-        if is_half_full && let Some(Source::Incoming(connection, _)) = source {
+        if is_half_full
+            && let Some(Source::Incoming(session, _)) = source
+            && let Some(connection) = self.connection_of(session)
+        {
             self.pause(connection, "no gateway is connected");
+        }
+    }
+
+    /// Tells whether a stanza's stream is over, so that whoever sent it cannot be told that it is settled.
+    fn is_gone(&self, source: Option<Source>) -> bool {
+        match source {
+            Some(Source::Incoming(session, _)) => {
+                self.connection_of(session).is_none() && !self.kept.has(session)
+            }
+            Some(Source::Outgoing(..)) | None => false,
         }
     }
 
@@ -129,9 +149,12 @@ impl Proxy {
     /// Tells whether the partner knows by its count what we have not acknowledged (XEP-0198).
     fn is_kept_by_partner(&self, source: Option<Source>) -> bool {
         match source {
-            Some(Source::Incoming(connection, _)) => {
-                self.incoming.get(&connection).is_some_and(|incoming| incoming.acceptor.is_counting())
-            }
+            Some(Source::Incoming(session, _)) => match self.connection_of(session) {
+                Some(connection) => {
+                    self.incoming.get(&connection).is_some_and(|incoming| incoming.acceptor.is_counting())
+                }
+                None => self.kept.has(session),
+            },
             Some(Source::Outgoing(..)) | None => false,
         }
     }

@@ -8,6 +8,7 @@ use xmpp_types::stream::{StreamCondition, StreamError};
 use crate::courier::CourierId;
 use crate::proxy::{Proxy, secret};
 use crate::rules::{ProxyRules, stream_settings};
+use crate::sessions::keeper_limits;
 use crate::settings::Settings;
 
 impl Proxy {
@@ -21,7 +22,8 @@ impl Proxy {
             self.world.secret = secret(&settings, &mut self.world.ids);
         }
         self.rules = Arc::new(ProxyRules::new(settings.clone()));
-        self.world.stream_settings = Arc::new(stream_settings(&settings.limits));
+        self.world.stream_settings = Arc::new(stream_settings(&settings));
+        self.kept.set_limits(keeper_limits(&settings.limits));
         self.world.settings = settings;
         self.close_disallowed(now);
         self.settle_effects(now);
@@ -45,6 +47,10 @@ impl Proxy {
             let error = StreamError::new(condition).with_text("the settings of this server have changed");
             self.close_incoming(connection, Some(error), now);
         }
+        let given_up = self.kept.retain("the settings of this server have changed", |pair| {
+            settings.identity_of(&pair.local).is_some() && settings.partner(&pair.remote).is_some()
+        });
+        self.hand_back(given_up, now);
         let couriers: Vec<CourierId> = self
             .couriers
             .values()

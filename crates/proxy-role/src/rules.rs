@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use net_types::Trust;
-use xmpp_proto::stream::{Policy, Rules, StreamSettings};
+use xmpp_proto::stream::{Policy, Resumption, Rules, StreamSettings};
 use xmpp_types::jid::DomainName;
 use xmpp_types::xml;
 
@@ -61,8 +61,11 @@ fn policy(partner: &Partner, limits: &Limits) -> Policy {
 }
 
 /// Returns what holds for every stream.
-pub(crate) fn stream_settings(limits: &Limits) -> StreamSettings {
+pub(crate) fn stream_settings(settings: &Settings) -> StreamSettings {
+    let limits = &settings.limits;
+    let resumption = Resumption { max: limits.suspended_for, location: settings.resume_at.clone() };
     StreamSettings {
+        resumption: (!limits.suspended_for.is_zero()).then_some(resumption),
         limits: xml::Limits { stanza_bytes: limits.stanza_bytes_max, ..xml::Limits::AUTHENTICATED },
         unproved_bytes_max: limits.unproved_bytes_max,
         handshake: limits.handshake,

@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use clock_types::Now;
 use net_types::{ConnectionId, TlsFacts, TlsVersion};
-use xmpp_proto::stream::Proof;
+use xmpp_proto::dialback::Pair;
+use xmpp_proto::stream::{Proof, Session};
 use xmpp_types::jid::DomainName;
 
 use crate::notice::Direction;
 use crate::proxy::Proxy;
+use crate::sessions::Left;
 
 /// One stream as an operator sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +37,8 @@ pub struct StreamSnapshot {
     pub queued: usize,
     /// Whether it is not read for the moment.
     pub is_paused: bool,
+    /// For how long it has had no connection and waits to be resumed.
+    pub suspended: Option<Duration>,
 }
 
 impl Proxy {
@@ -56,6 +60,7 @@ impl Proxy {
                 unacknowledged: at_work,
                 queued: 0,
                 is_paused: incoming.is_paused,
+                suspended: None,
             }
         });
         let outgoing = self.couriers.values().filter_map(|courier| {
@@ -75,11 +80,50 @@ impl Proxy {
                 unacknowledged,
                 queued: courier.waiting().0,
                 is_paused: false,
+                suspended: None,
             })
         });
         let mut streams: Vec<StreamSnapshot> = incoming.chain(outgoing).collect();
+        streams.extend(self.suspended(now));
         streams.sort_by_key(|stream| stream.connection);
         streams
+    }
+
+    /// Returns the streams that have no connection and wait to be resumed. Of those that the partner opened, both
+    /// what it has not had acknowledged and what we have not is unacknowledged.
+    fn suspended(&self, now: Now) -> impl Iterator<Item = StreamSnapshot> {
+        let snapshot = move |session: &Session, since, connection, opened| {
+            let parties = session.parties();
+            let (_, at_work, waiting) = session.counts();
+            let Pair { local, remote } = parties.pair().clone();
+            StreamSnapshot {
+                connection,
+                direction: Direction::Inward,
+                local: Some(local),
+                remote: Some(remote),
+                proved: parties.proved().map(|(domain, proof)| (domain.clone(), proof)).collect(),
+                tls: None,
+                age: now.moment.since(opened),
+                stanzas: 0,
+                unacknowledged: at_work + waiting,
+                queued: 0,
+                is_paused: false,
+                suspended: Some(now.moment.since(since)),
+            }
+        };
+        let inward = self.kept.iter().map(move |(_, kept)| {
+            let Left { connection, tls, opened, .. } = &kept.with;
+            let stanzas = kept.session().counts().0;
+            let tls = tls.clone();
+            StreamSnapshot { tls, stanzas, ..snapshot(kept.session(), kept.since(), *connection, *opened) }
+        });
+        let outward = self.couriers.values().filter_map(move |courier| {
+            let (session, left) = courier.left()?;
+            let (direction, queued, tls) = (Direction::Outward, courier.waiting().0, left.tls.clone());
+            let snapshot = snapshot(session, left.since, left.connection, courier.opened);
+            Some(StreamSnapshot { direction, queued, tls, ..snapshot })
+        });
+        inward.chain(outward)
     }
 }
 

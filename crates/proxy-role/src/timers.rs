@@ -14,6 +14,7 @@ pub(crate) enum Timer {
     Courier(CourierId),
     Links,
     Held,
+    Kept,
     Stopping,
     Allowance(ConnectionId),
 }

@@ -17,6 +17,7 @@ use xmpp_types::xml::Element;
 use crate::courier::CourierId;
 use crate::notice::{Direction, Notice};
 use crate::proxy::Output;
+use crate::sessions::SessionKey;
 use crate::settings::Settings;
 use crate::timers::Timers;
 
@@ -64,9 +65,9 @@ pub(crate) enum Origin {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Source {
     /// A stream that the partner opened.
-    Incoming(ConnectionId, u64),
-    /// A stream that we opened and that is used both ways.
-    Outgoing(CourierId, ConnectionId, u64),
+    Incoming(SessionKey, u64),
+    /// A stream that we opened and that is used both ways, by the number of its session.
+    Outgoing(CourierId, u64, u64),
 }
 
 /// What one part has to tell another.

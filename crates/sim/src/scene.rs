@@ -33,6 +33,8 @@ pub struct Options {
     pub acks: Acks,
     /// Whether the partner uses streams both ways.
     pub both_ways: bool,
+    /// Whether the partner goes on with a stream whose connection broke.
+    pub resumes: bool,
     /// How domains are proved.
     pub proves: Proves,
     /// How SIP users talk.
@@ -54,6 +56,7 @@ impl Default for Options {
             transport: Transport::Udp,
             acks: Acks::Counted,
             both_ways: true,
+            resumes: true,
             proves: Proves::Certificate,
             talks: Talks::InPages,
         }
@@ -242,6 +245,7 @@ pub(crate) fn proxy_settings(options: Options) -> proxy_role::Settings {
             proxy_role::Listener { address: partners, kind: proxy_role::ListenerKind::Partners },
             proxy_role::Listener { address: gateways, kind: proxy_role::ListenerKind::Gateways },
         ],
+        resume_at: None,
         version: None,
     }
 }
@@ -347,6 +351,7 @@ fn add_xmpp(world: &mut World, options: Options, log: &Log) -> NodeId {
     settings.hosts = [(domain("s.example"), format!("{PROXY}:5269"))].into_iter().collect();
     settings.acks = options.acks;
     settings.both_ways = options.both_ways;
+    settings.resumes = options.resumes;
     settings.proves = options.proves;
     settings.report_after = Duration::from_secs(600);
     let listener = SocketAddr::new(address(XMPP), 5269);

@@ -118,10 +118,12 @@ impl Peer {
                     assert_eq!(received.to.domain().as_str(), "local.example");
                     self.acceptor.settle(received.n, self.now);
                 }
+                AcceptorOutput::Resume { .. } => self.acceptor.refuse_resumption(None, self.now),
                 AcceptorOutput::Ended(_) => self.is_over = true,
                 AcceptorOutput::Refused(..)
                 | AcceptorOutput::Answer(_)
                 | AcceptorOutput::Delivered(_)
+                | AcceptorOutput::Counting
                 | AcceptorOutput::Close => {}
             }
         }

@@ -162,7 +162,10 @@ impl Server {
                     self.initiator.settle(received.n, self.now);
                 }
                 InitiatorOutput::Ended(_) => self.is_over = true,
-                InitiatorOutput::Answer(_) | InitiatorOutput::Close => {}
+                InitiatorOutput::Answer(_)
+                | InitiatorOutput::Resumed(_)
+                | InitiatorOutput::NotResumed { .. }
+                | InitiatorOutput::Close => {}
             }
         }
     }

@@ -148,7 +148,10 @@ fn words_of_streams(streams: &[admin::Stream]) -> String {
             stream.stanzas.to_string(),
             stream.unacknowledged.to_string(),
             stream.queued.to_string(),
-            stream.connection.clone(),
+            match stream.suspended {
+                Some(since) => format!("{} lost {} ago", stream.connection, age(since)),
+                None => stream.connection.clone(),
+            },
         ]);
     }
     lines(&table)

@@ -76,6 +76,7 @@ pub struct Proxy {
     pub dialback_secret_file: Option<At<PathBuf>>,
     pub connection_limit: u64,
     pub partner_connection_limit: u64,
+    pub resume_host: Option<At<(String, Option<u16>)>>,
     pub keep_alive_interval: Duration,
     pub establishment_timeout: Duration,
     pub inactivity_timeout: Duration,
@@ -159,6 +160,9 @@ pub struct ProxyLimits {
     pub held_time: Duration,
     pub report_time: Duration,
     pub acknowledgement_time: Duration,
+    pub suspended_time: Duration,
+    pub suspended_streams: u64,
+    pub suspended_bytes: u64,
     pub send_buffer: u64,
 }
 
@@ -363,6 +367,7 @@ fn build_proxy(node: &Node, here: &impl Fn(At<PathBuf>) -> At<PathBuf>) -> Optio
         answer_version: node.boolean("answer-version")?.value,
         dialback_secret: node.text("dialback-secret"),
         dialback_secret_file: node.path("dialback-secret-file").map(here),
+        resume_host: host(node, "resume-host"),
         connection_limit: node.number("connection-limit")?.value,
         partner_connection_limit: node.number("partner-connection-limit")?.value,
         keep_alive_interval: node.duration("keep-alive-interval")?.value,
@@ -435,6 +440,9 @@ fn build_proxy_limits(node: &Node) -> Option<ProxyLimits> {
         held_time: node.duration("held-time")?.value,
         report_time: node.duration("report-time")?.value,
         acknowledgement_time: node.duration("acknowledgement-time")?.value,
+        suspended_time: node.duration("suspended-time")?.value,
+        suspended_streams: number("suspended-streams")?,
+        suspended_bytes: number("suspended-bytes")?,
         send_buffer: number("send-buffer")?,
     })
 }

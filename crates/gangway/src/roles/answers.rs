@@ -267,6 +267,7 @@ fn stream(stream: StreamSnapshot) -> admin::Stream {
         stanzas: stream.stanzas,
         unacknowledged: stream.unacknowledged,
         queued: stream.queued,
+        suspended: stream.suspended.map(|since| since.as_secs()),
     }
 }
 

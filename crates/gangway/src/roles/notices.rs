@@ -61,6 +61,7 @@ pub fn of_proxy(notice: &proxy_role::Notice) {
         Proxy::Opened { .. } | Proxy::Closed { .. } | Proxy::Refused { .. } | Proxy::GatewayUp { .. } => {
             tracing::info!("{notice}");
         }
+        Proxy::Suspended { .. } | Proxy::Resumed { .. } | Proxy::GivenUp { .. } => tracing::info!("{notice}"),
         Proxy::Bounced { .. } | Proxy::Paused { .. } => tracing::info!("{notice}"),
         Proxy::Stanza { .. } => {}
         Proxy::Watched { bodies: Bodies::Hidden } => tracing::info!("{notice}"),

@@ -124,6 +124,7 @@ pub fn settings(proxy: &model::Proxy, around: &Around<'_>) -> Settings {
         listeners: listening(proxy)
             .map(|(address, kind, _)| Listener { address: address.value, kind })
             .collect(),
+        resume_at: proxy.resume_host.as_ref().map(|at| host_and_port(&at.value)),
         version: proxy
             .answer_version
             .then(|| Version { name: "Gangway".into(), version: env!("CARGO_PKG_VERSION").into() }),
@@ -203,11 +204,7 @@ fn partner(partner: &model::Partner) -> Option<Partner> {
         dialback: *partner.dialback,
         keep_alive: partner.keep_alive,
         connections_max: partner.connection_limit.map(narrow),
-        fixed_host: partner.host.as_ref().map(|host| match &host.value {
-            (host, Some(port)) if host.contains(':') => format!("[{host}]:{port}"),
-            (host, Some(port)) => format!("{host}:{port}"),
-            (host, None) => host.clone(),
-        }),
+        fixed_host: partner.host.as_ref().map(|host| host_and_port(&host.value)),
         allow_plaintext: *partner.allow_plaintext,
         direct_tls: partner.direct_tls,
         subdomains: partner.subdomains,
@@ -217,6 +214,14 @@ fn partner(partner: &model::Partner) -> Option<Partner> {
         stanzas_per_second: partner.stanzas_per_second.map(narrow),
         ..Partner::new(name(&partner.domain)?)
     })
+}
+
+fn host_and_port(host: &(String, Option<u16>)) -> String {
+    match host {
+        (host, Some(port)) if host.contains(':') => format!("[{host}]:{port}"),
+        (host, Some(port)) => format!("{host}:{port}"),
+        (host, None) => host.clone(),
+    }
 }
 
 /// Returns the role's word for it.
@@ -241,6 +246,9 @@ fn limits(proxy: &model::Proxy, drain: Duration) -> proxy_role::Limits {
         inactivity: proxy.inactivity_timeout,
         report: limits.report_time,
         acknowledgement: limits.acknowledgement_time,
+        suspended_for: limits.suspended_time,
+        suspended_max: size(limits.suspended_streams),
+        suspended_bytes_max: size(limits.suspended_bytes),
         drain,
         unproved_bytes_max: size(limits.unproved_bytes),
         stanza_bytes_max: size(limits.stanza_size),

@@ -13,7 +13,7 @@ use clock_types::{Moment, Now};
 use net_types::{Answer, ConnectionId, Failure as DnsFailure, Order, QueryId, Remote, TlsClient, TlsFacts};
 use xmpp_proto::dialback::{Pair, Question, Trouble, Verdict};
 use xmpp_proto::discovery::{self, AddressRule, Discovery, Start, Target};
-use xmpp_proto::stream::{Approach, Initiator, InitiatorOutput, Purpose};
+use xmpp_proto::stream::{Approach, Initiator, InitiatorOutput, Purpose, Session};
 use xmpp_types::jid::DomainName;
 use xmpp_types::stream::StreamError;
 use xmpp_types::xml::Element;
@@ -29,6 +29,10 @@ pub(super) struct Partner {
     waiting: VecDeque<(u64, Element)>,
     /// Questions of dialback that wait for one.
     questions: Vec<(Question, String)>,
+    /// What the last stream left behind to go on with, and its name.
+    left: Option<(ConnectionId, Session)>,
+    /// Names what comes over the stream: the connection that its session began on.
+    session: Option<ConnectionId>,
     /// Why the last attempt failed.
     trouble: Option<String>,
 }
@@ -60,7 +64,7 @@ impl Partner {
     }
 
     fn wants_stream(&self) -> bool {
-        !self.waiting.is_empty() || !self.questions.is_empty()
+        !self.waiting.is_empty() || !self.questions.is_empty() || self.left.is_some()
     }
 }
 
@@ -86,11 +90,32 @@ impl XmppServer {
         }
     }
 
-    pub(super) fn connection_of(&self, domain: &DomainName) -> Option<ConnectionId> {
-        match self.partners.get(domain)?.state {
-            State::Open { connection, .. } => Some(connection),
-            _ => None,
+    /// Returns the name of the session with a domain, on a stream that we opened.
+    pub(super) fn session_of(&self, domain: &DomainName) -> Option<ConnectionId> {
+        self.partners.get(domain)?.session
+    }
+
+    /// Tells whether a stream of ours to this domain is about to go on, and newer stanzas must wait for it.
+    pub(super) fn goes_on(&self, domain: &DomainName) -> bool {
+        self.partners.get(domain).is_some_and(|partner| partner.left.is_some())
+    }
+
+    /// Settles a stanza that came on a stream that we opened.
+    pub(super) fn settle_outgoing(&mut self, session: ConnectionId, n: u64, now: Now) {
+        for partner in self.partners.values_mut() {
+            match (&mut partner.left, &mut partner.state) {
+                (Some((name, left)), _) if *name == session => left.settle(n),
+                (None, State::Open { initiator, .. }) if partner.session == Some(session) => {
+                    initiator.settle(n, now);
+                }
+                _ => {}
+            }
         }
+    }
+
+    /// Puts a stanza before all that waits.
+    pub(super) fn wait_first(&mut self, token: u64, stanza: Element, domain: &DomainName) {
+        self.partners.entry(domain.clone()).or_default().waiting.push_front((token, stanza));
     }
 
     /// Keeps a stanza until a stream leads to `domain`, and opens one.
@@ -169,7 +194,11 @@ impl XmppServer {
         let approach = Approach {
             pair: Pair { local, remote: domain },
             methods,
-            purpose: if partner.waiting.is_empty() { Purpose::Ask } else { Purpose::Speak },
+            purpose: if partner.waiting.is_empty() && partner.left.is_none() {
+                Purpose::Ask
+            } else {
+                Purpose::Speak
+            },
             establishment: Duration::from_secs(20),
             inactivity: Duration::from_secs(300),
             keep_alive: Duration::from_secs(60),
@@ -177,6 +206,12 @@ impl XmppServer {
         let mut initiator = Box::new(Initiator::new(approach, streams, secret, tls, ids, now));
         for (question, key) in std::mem::take(&mut partner.questions) {
             initiator.ask(question, key, now);
+        }
+        if let Some((name, left)) = partner.left.take() {
+            initiator.resume(left);
+            partner.session = Some(name);
+        } else {
+            partner.session = Some(connection);
         }
         partner.state = State::Open { connection, initiator };
     }
@@ -309,6 +344,20 @@ impl XmppServer {
                 self.say(Said::Note(format!("stream to {domain} open, proved by {proof}")));
                 self.flush_waiting(domain, now);
             }
+            InitiatorOutput::Resumed(again) => {
+                self.say(Said::Note(format!("stream to {domain} resumed, {again} sent again")));
+            }
+            InitiatorOutput::NotResumed { reason, unacknowledged } => {
+                if let Some(partner) = self.partners.get_mut(domain) {
+                    partner.session = Some(connection);
+                }
+                self.say(Said::Note(format!("stream to {domain} not resumed: {reason}")));
+                for (token, stanza) in unacknowledged.into_iter().rev() {
+                    if self.open.contains_key(&token) {
+                        self.wait_first(token, stanza, domain);
+                    }
+                }
+            }
             InitiatorOutput::Delivered(token) => self.delivered(token),
             InitiatorOutput::Verdict(question, verdict) => self.handle_verdict(&question, verdict, now),
             InitiatorOutput::Stanza(received) => self.receive(Stream::Outgoing(domain), *received, now),
@@ -322,10 +371,19 @@ impl XmppServer {
     fn ended(&mut self, domain: &DomainName, failure: Option<String>, now: Now) {
         let Some(partner) = self.partners.get_mut(domain) else { return };
         let unacknowledged = match std::mem::take(&mut partner.state) {
-            State::Open { mut initiator, connection } => {
-                self.withheld.retain(|(stream, _)| *stream != connection);
-                initiator.take_unacknowledged()
-            }
+            State::Open { mut initiator, .. } => match (initiator.take_session(), partner.session) {
+                (Some(left), Some(name)) if left.is_resumable() => {
+                    partner.left = Some((name, left));
+                    Vec::new()
+                }
+                (left, name) => {
+                    self.withheld.retain(|(session, _)| Some(*session) != name);
+                    left.map_or_else(
+                        || initiator.take_unacknowledged(),
+                        |mut left| left.take_unacknowledged(),
+                    )
+                }
+            },
             _ => Vec::new(),
         };
         for (token, stanza) in unacknowledged.into_iter().rev() {

@@ -1,7 +1,8 @@
 //! Stanzas for the server's users, and where its own go.
 
+use std::collections::BTreeSet;
+
 use clock_types::Now;
-use net_types::ConnectionId;
 use xmpp_proto::stream::Received;
 use xmpp_types::jid::{DomainName, Jid};
 use xmpp_types::ns;
@@ -30,22 +31,16 @@ impl XmppServer {
             // Presence has no meaning for users who have no contact list.
             Some(StanzaKind::Presence) | None => {}
         }
-        let connection = match stream {
-            Stream::Incoming(connection) => Some(connection),
-            Stream::Outgoing(domain) => self.connection_of(domain),
+        let session = match stream {
+            Stream::Incoming(connection) => {
+                Some(self.sessions.get(&connection).copied().unwrap_or(connection))
+            }
+            Stream::Outgoing(domain) => self.session_of(domain),
         };
-        let Some(connection) = connection else { return };
+        let Some(session) = session else { return };
         match self.settings.acks {
-            Acks::Counted | Acks::Pinged => self.settle(connection, n, now),
-            Acks::Withheld => self.withheld.push((connection, n)),
-        }
-    }
-
-    pub(super) fn settle(&mut self, connection: ConnectionId, n: u64, now: Now) {
-        if let Some(acceptor) = self.incoming.get_mut(&connection) {
-            acceptor.settle(n, now);
-        } else if let Some(initiator) = self.initiator_mut(connection) {
-            initiator.settle(n, now);
+            Acks::Counted | Acks::Pinged => self.settle(session, n, now),
+            Acks::Withheld => self.withheld.push((session, n)),
         }
     }
 
@@ -106,12 +101,18 @@ impl XmppServer {
     /// what nobody waits for.
     pub(super) fn route(&mut self, token: u64, stanza: Element, now: Now) {
         let Some(domain) = domain_of(&stanza) else { return };
+        if self.awaits(&domain) {
+            return self.wait(token, stanza, &domain, now);
+        }
         if let Some(initiator) = self.ready_initiator(&domain) {
             return initiator.send(token, stanza, now);
         }
-        if let Some(acceptor) = self.incoming.values_mut().find(|acceptor| {
-            acceptor.is_both_ways() && acceptor.proved().any(|(proved, _)| *proved == domain)
-        }) {
+        let unbegun = &self.unbegun;
+        let usable = self.incoming.iter_mut().find(|(connection, acceptor)| {
+            let leads_there = acceptor.proved().any(|(proved, _)| *proved == domain);
+            acceptor.is_both_ways() && leads_there && !unbegun.contains(connection)
+        });
+        if let Some((_, acceptor)) = usable {
             return acceptor.send(token, stanza, now);
         }
         self.wait(token, stanza, &domain, now);
@@ -124,12 +125,19 @@ impl XmppServer {
         }
     }
 
-    /// Keeps what was sent and not acknowledged for the next stream.
+    /// Keeps what was sent and not acknowledged for the next stream: it goes before what waits already.
     pub(super) fn wait_again(&mut self, stanzas: Vec<(u64, Element)>, now: Now) {
-        for (token, stanza) in stanzas {
-            if self.open.contains_key(&token) {
-                self.route(token, stanza, now);
+        let mut domains = BTreeSet::new();
+        for (token, stanza) in stanzas.into_iter().rev() {
+            if let Some(domain) = domain_of(&stanza)
+                && self.open.contains_key(&token)
+            {
+                self.wait_first(token, stanza, &domain);
+                domains.insert(domain);
             }
+        }
+        for domain in domains {
+            self.flush_waiting(&domain, now);
         }
     }
 }

@@ -51,7 +51,13 @@ impl Courier {
             let failure = Failure::new(Stage::Policy, "the partner's settings leave no method to prove it");
             return self.attempt_failed(failure, world, now);
         }
-        let discovery = Discovery::new(&self.pair.remote, partner.search(), world.ids.fork(), now);
+        let mut search = partner.search();
+        if let Some(location) = self.left.as_mut().and_then(|left| left.location.take()) {
+            search.fixed_host = Some(location);
+            search.direct_tls = false;
+            self.tries_location = true;
+        }
+        let discovery = Discovery::new(&self.pair.remote, search, world.ids.fork(), now);
         self.state = State::Seeking(Box::new(discovery));
         self.search(world, now);
     }

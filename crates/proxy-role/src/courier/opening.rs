@@ -42,6 +42,8 @@ impl Courier {
         for (question, key) in std::mem::take(&mut self.questions) {
             initiator.ask(question, key, now);
         }
+        self.session = world.next_token();
+        self.hand_over_left(&mut initiator);
         self.state = State::Opening(Box::new(initiator), connection, dialling);
         self.drive(world, now);
     }
@@ -105,12 +107,16 @@ impl Courier {
                     self.ready(now);
                     self.advance(world, now);
                 }
+                Output::Resumed(again) => self.resumed(again, connection, world),
+                Output::NotResumed { reason, unacknowledged } => {
+                    self.not_resumed(unacknowledged, reason, world, now);
+                }
                 Output::Delivered(token) => self.delivered(token, world),
                 Output::Verdict(question, verdict) => {
                     world.effects.push_back(Effect::Verdict(question, verdict));
                 }
                 Output::Stanza(received) => {
-                    let source = Source::Outgoing(self.id, connection, received.n);
+                    let source = Source::Outgoing(self.id, self.session, received.n);
                     world.effects.push_back(Effect::FromPartner(source, received));
                 }
                 Output::Answer(answer) => world.effects.push_back(Effect::ToPartner(answer, None)),
@@ -126,6 +132,7 @@ impl Courier {
             state => state,
         };
         self.failed = 0;
+        self.tries_location = false;
         self.opened = now.moment;
         self.last_failure = None;
     }
@@ -138,14 +145,25 @@ impl Courier {
                 world.owners.remove(&connection);
                 let pair = self.pair.clone();
                 world.notice(Notice::Closed { pair, direction: Direction::Outward, connection, failure });
-                self.requeue(initiator.take_unacknowledged(), world, now);
+                let session = if world.is_stopping { None } else { initiator.take_session() };
+                match session {
+                    Some(session) => {
+                        let tls = initiator.tls().map(tls_words);
+                        self.suspend(session, connection, tls, world, now);
+                    }
+                    None => {
+                        let deadline = now.moment + world.settings.limits.report;
+                        self.requeue(initiator.take_unacknowledged(), deadline, world);
+                    }
+                }
                 if world.is_stopping {
                     self.fail_queue(&Failure::new(Stage::Policy, "the proxy is stopping"), world);
                 }
                 self.advance(world, now);
             }
-            State::Opening(_, connection, dialling) => {
+            State::Opening(mut initiator, connection, dialling) => {
                 world.owners.remove(&connection);
+                self.take_back_left(&mut initiator, world, now);
                 match failure {
                     None => self.advance(world, now),
                     Some(failure) if failure.stage == Stage::Auth && self.has_dialback_left(world) => {

@@ -24,6 +24,13 @@ pub struct Limits {
     pub report: Duration,
     /// How long a partner may take to acknowledge a stanza.
     pub acknowledgement: Duration,
+    /// How long a stream that lost its connection is kept, so that its partner may go on with it (XEP-0198);
+    /// zero if none is.
+    pub suspended_for: Duration,
+    /// Such streams at once.
+    pub suspended_max: usize,
+    /// Octets in them that their partners have not acknowledged.
+    pub suspended_bytes_max: usize,
     /// How long it takes to close everything when we stop.
     pub drain: Duration,
     /// Octets that a peer may send before it has proved a domain.
@@ -67,6 +74,9 @@ impl Default for Limits {
             inactivity: Duration::from_secs(600),
             report: Duration::from_secs(9),
             acknowledgement: Duration::from_secs(30),
+            suspended_for: Duration::from_secs(300),
+            suspended_max: 1000,
+            suspended_bytes_max: 16 * 1024 * 1024,
             drain: Duration::from_secs(20),
             unproved_bytes_max: 16 * 1024,
             stanza_bytes_max: 256 * 1024,

@@ -38,6 +38,9 @@ pub struct Settings {
     pub link: Link,
     /// Where we listen; a listener's place is its [`ListenerId`].
     pub listeners: Vec<Listener>,
+    /// Where partners should come back to for a stream that lost its connection (XEP-0198 §3): this proxy's own
+    /// host, where several serve the same domains.
+    pub resume_at: Option<String>,
     /// What a question for our software version is answered with (XEP-0092); `None` to keep it.
     pub version: Option<Version>,
 }

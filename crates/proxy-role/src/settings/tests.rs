@@ -23,6 +23,7 @@ pub(crate) fn settings() -> Settings {
             Listener { address: "0.0.0.0:5270".parse().unwrap(), kind: ListenerKind::PartnersDirectTls },
             Listener { address: "10.0.0.1:23456".parse().unwrap(), kind: ListenerKind::Gateways },
         ],
+        resume_at: None,
         version: None,
     }
 }

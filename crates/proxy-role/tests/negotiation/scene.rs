@@ -140,6 +140,7 @@ pub fn settings(partner: Partner) -> Settings {
             in_process: true,
         },
         listeners: vec![listener(ListenerKind::Partners), listener(ListenerKind::PartnersDirectTls)],
+        resume_at: None,
         version: None,
     }
 }

@@ -93,6 +93,7 @@ pub fn settings() -> Settings {
             in_process: true,
         },
         listeners: Vec::new(),
+        resume_at: None,
         version: None,
     }
 }

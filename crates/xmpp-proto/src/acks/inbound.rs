@@ -27,6 +27,12 @@ impl Inbound {
         Some(self.received())
     }
 
+    /// Counts as if so many had come and been settled.
+    #[cfg(test)]
+    pub(crate) fn count_from(&mut self, n: u64) {
+        self.frontier = n;
+    }
+
     /// Returns how many stanzas came in, repetitions apart.
     #[must_use]
     pub fn received(&self) -> u64 {
@@ -76,9 +82,10 @@ impl Inbound {
         self.settled.iter().zip(first..).filter_map(|(settled, n)| settled.then_some(n))
     }
 
-    /// Prepares for a peer that resumes and repeats everything after our `h` (XEP-0198 §5).
-    pub fn expect_repetition(&mut self) {
-        self.repeated = self.settled.len() as u64;
+    /// Prepares for a peer that resumes and repeats everything after the number that we told it, or after
+    /// the frontier if that is further (XEP-0198 §5).
+    pub fn expect_repetition(&mut self, told: u64) {
+        self.repeated = self.received().saturating_sub(told.max(self.frontier));
     }
 }
 
@@ -124,9 +131,18 @@ mod tests {
         inbound.settle(1);
         inbound.settle(3);
 
-        inbound.expect_repetition();
+        inbound.expect_repetition(1);
 
         assert_eq!([inbound.receive(), inbound.receive(), inbound.receive()], [None, None, Some(4)]);
+    }
+
+    #[test]
+    fn what_came_before_the_peer_counted_is_not_repeated() {
+        let mut inbound = received(3);
+
+        inbound.expect_repetition(2);
+
+        assert_eq!([inbound.receive(), inbound.receive()], [None, Some(4)]);
     }
 
     proptest! {

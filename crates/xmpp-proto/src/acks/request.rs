@@ -97,6 +97,12 @@ impl Request {
         self.asked.take().map(|asked| asked.covers)
     }
 
+    /// Returns when the question was asked first.
+    #[must_use]
+    pub fn since(&self) -> Option<Moment> {
+        self.asked.as_ref().map(|asked| asked.since)
+    }
+
     /// Returns when patience ends.
     #[must_use]
     pub fn deadline(&self) -> Option<Moment> {

@@ -162,7 +162,7 @@ impl Session {
             // Plain XEP-0198: all after `h` is sent again, and the peer repeats all after ours.
             None => {
                 self.transmitted = self.outbound.acknowledged();
-                self.inbound.expect_repetition();
+                self.inbound.expect_repetition(self.inbound.frontier());
             }
         }
         self.frontier_moved = false;

@@ -8,6 +8,9 @@
 //!                       │
 //!                       │ EXTERNAL ──▶ Greeting (anew) ──▶ Proved
 //!                       └ dialback ───────────────────────▶ Proved       any: Ended
+//!                                                            │ ▲
+//!                                                 <resume/>  ▼ │ the former session, or none
+//!                                                           Resuming
 //! ```
 //!
 //! Before a domain is proved the peer has a bounded number of octets and a bounded time, whatever it does
@@ -16,6 +19,7 @@
 mod authentication;
 mod dialback;
 mod negotiation;
+mod resumption;
 mod stanzas;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -28,6 +32,7 @@ use xmpp_types::stream::{StreamCondition, StreamError};
 use xmpp_types::xml::{Element, Event, Limits};
 
 use super::flow::Flow;
+use super::session::Terms;
 use super::{Proof, Received, Rules, StreamSettings};
 use crate::dialback::{Pair, Question, Receiving, Secret, Verdict};
 use crate::failure::{Failure, Stage};
@@ -54,9 +59,20 @@ pub enum Output {
     Answer(Box<Element>),
     /// On a stream that is used both ways: the peer has acknowledged what was sent with this token.
     Delivered(u64),
+    /// The peer begins to count (XEP-0198): it goes on with no former session.
+    Counting,
+    /// The peer wants to go on with a former session; answer with [`Acceptor::resume`] or
+    /// [`Acceptor::refuse_resumption`].
+    Resume {
+        /// The session's name.
+        previd: String,
+        /// How many of our stanzas the peer has handled.
+        h: u32,
+    },
     /// Close the connection after what was sent has left.
     Close,
-    /// The stream is over; with a failure unless both sides wanted it so.
+    /// The stream is over; with a failure unless both sides wanted it so. The peer may come back for
+    /// [`Acceptor::take_session`].
     Ended(Option<Failure>),
 }
 
@@ -74,6 +90,10 @@ pub struct Acceptor {
     proved: BTreeMap<DomainName, Proof>,
     receiving: Receiving,
     flow: Flow,
+    /// On what terms the peer may resume what the flow has counted.
+    terms: Option<Terms>,
+    /// Whether neither side ended the stream: only the connection did.
+    is_unfinished: bool,
     clocks: Clocks,
     outputs: VecDeque<Output>,
 }
@@ -109,6 +129,8 @@ enum Phase {
     Securing,
     /// At least one domain is proved.
     Proved,
+    /// The peer has handled so many stanzas of a former session and wants to go on with it.
+    Resuming(u32),
     /// Over.
     Ended,
 }
@@ -146,6 +168,8 @@ impl Acceptor {
             proved: BTreeMap::new(),
             receiving: Receiving::new(settings.dialbacks_max, settings.dialback),
             flow: Flow::new(settings.acknowledgement),
+            terms: None,
+            is_unfinished: false,
             clocks: Clocks {
                 handshake: now.moment + settings.handshake,
                 heard: now.moment,
@@ -236,11 +260,18 @@ impl Acceptor {
                 self.wire.feed(bytes);
                 self.pump(now);
             }
+            // What follows <resume/> is read when it is answered.
+            Phase::Resuming(_) => self.wire.feed(bytes),
         }
         self.clocks.heard = now.moment;
         self.clocks.half_stanza = match self.phase {
             Phase::Proved if self.wire.is_inside_stanza() => self.clocks.half_stanza.or(Some(now.moment)),
-            Phase::Greeting | Phase::Unproved | Phase::Securing | Phase::Proved | Phase::Ended => None,
+            Phase::Greeting
+            | Phase::Unproved
+            | Phase::Securing
+            | Phase::Proved
+            | Phase::Resuming(_)
+            | Phase::Ended => None,
         };
     }
 
@@ -259,7 +290,7 @@ impl Acceptor {
             return;
         }
         let failure = match (self.phase, reason) {
-            (Phase::Proved, None) => None,
+            (Phase::Proved | Phase::Resuming(_), None) => None,
             (Phase::Securing, reason) => {
                 let reason = reason.unwrap_or_else(|| "the peer closed the connection".into());
                 Some(Failure::new(Stage::Tls, reason))
@@ -267,12 +298,14 @@ impl Acceptor {
             (Phase::Greeting | Phase::Unproved | Phase::Ended, None) => {
                 Some(Failure::new(Stage::Stream, "the peer closed before proving a domain"))
             }
-            (Phase::Greeting | Phase::Unproved | Phase::Proved | Phase::Ended, Some(reason)) => {
-                Some(Failure::new(Stage::Stream, reason))
-            }
+            (
+                Phase::Greeting | Phase::Unproved | Phase::Proved | Phase::Resuming(_) | Phase::Ended,
+                Some(reason),
+            ) => Some(Failure::new(Stage::Stream, reason)),
         };
+        self.is_unfinished = self.phase == Phase::Proved;
         self.phase = Phase::Ended;
-        self.outputs.extend(self.flow.take_counted().map(Output::Delivered));
+        self.outputs.extend(self.flow.suspend().map(Output::Delivered));
         self.outputs.push_back(Output::Ended(failure));
     }
 
@@ -348,6 +381,10 @@ impl Acceptor {
         } else if self.half_stanza_deadline().is_some_and(|deadline| deadline <= now.moment) {
             self.refuse(&timeout("a stanza was not finished in time"), Stage::Stream);
         } else if self.flow.deadline().is_some_and(|deadline| deadline <= now.moment) {
+            if self.terms.is_some() && self.flow.asked_since().is_some_and(|since| self.clocks.heard <= since)
+            {
+                return self.break_off("the partner was silent when it was asked for an acknowledgement");
+            }
             self.refuse(&timeout("nothing was acknowledged in time"), Stage::Stream);
         } else if self.silence_deadline().is_some_and(|deadline| deadline <= now.moment) {
             self.wire.refuse(&timeout("the stream was idle for too long"));
@@ -418,8 +455,15 @@ impl Acceptor {
         self.flush();
         self.phase = Phase::Ended;
         self.outputs.push_back(Output::Close);
-        self.outputs.extend(self.flow.take_counted().map(Output::Delivered));
+        self.outputs.extend(self.flow.suspend().map(Output::Delivered));
         self.outputs.push_back(Output::Ended(failure));
+    }
+
+    /// Lets go of a connection on which nobody answers. The stream is not ended by that (XEP-0198, "Unfinished
+    /// streams"): the peer may come back for it.
+    fn break_off(&mut self, reason: &str) {
+        self.is_unfinished = true;
+        self.end(Some(Failure::new(Stage::Stream, reason)));
     }
 
     fn half_stanza_deadline(&self) -> Option<Moment> {

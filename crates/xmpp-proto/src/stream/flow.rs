@@ -11,6 +11,7 @@ use xmpp_types::ns;
 use xmpp_types::stanza;
 use xmpp_types::xml::Element;
 
+use super::session::Terms;
 use crate::acks::{HandledTooHigh, Inbound, Outbound, Request};
 use crate::dialback::Pair;
 use crate::wire::Wire;
@@ -36,6 +37,8 @@ pub(super) struct Flow {
     barrier: Barrier,
     /// The last stanza of ours that somebody waits for.
     last_wanted: u64,
+    /// How far the peer had acknowledged when the session was last resumed.
+    resumed_at: Option<u64>,
 }
 
 /// A peer that counts may answer on another stream, even where this one could be used both ways, so that its
@@ -94,6 +97,7 @@ impl Flow {
             patience,
             barrier: Barrier::default(),
             last_wanted: 0,
+            resumed_at: None,
         }
     }
 
@@ -216,11 +220,88 @@ impl Flow {
         std::mem::take(&mut self.barrier.counted).into_iter().map(|(_, token, _)| token)
     }
 
-    /// Asks the peer to count with us from here on (XEP-0198 §3).
-    pub(super) fn enable(&mut self, wire: &mut Wire) {
-        wire.print(&StreamManagement::Enable { resume: false, max: None }.to_element());
+    /// Asks the peer to count with us from here on (XEP-0198 §3), and perhaps to keep the count when the
+    /// connection breaks.
+    pub(super) fn enable(&mut self, resume: bool, wire: &mut Wire) {
+        wire.print(&StreamManagement::Enable { resume, max: None }.to_element());
         self.counting = Counting::Asked;
         self.outbound_uncounted = self.outbound.sent();
+    }
+
+    /// Counts from here on because the peer asked for it; with terms, what is counted may be resumed.
+    pub(super) fn begin(&mut self, terms: Option<&Terms>, wire: &mut Wire) {
+        wire.print(&enabled(terms).to_element());
+        self.counting = Counting::On;
+        self.inbound_uncounted = self.inbound.received();
+        self.outbound_uncounted = self.outbound.sent();
+    }
+
+    /// Tells whether nothing was counted or carried yet, so that a former session may take its place.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.counting == Counting::Off && self.inbound.received() == 0 && self.outbound.sent() == 0
+    }
+
+    /// Forgets what was asked on a connection that is gone; a ping counts as a stanza, and will be answered
+    /// after it. Returns what the peer had counted: that is delivered, whether it comes back or not.
+    pub(super) fn suspend(&mut self) -> impl Iterator<Item = u64> {
+        self.request = Request::default();
+        self.is_owed = false;
+        self.has_moved = false;
+        self.take_counted()
+    }
+
+    /// Returns our `h` for a peer that will repeat, over another connection, whatever came after it.
+    pub(super) fn announce(&mut self) -> u32 {
+        self.inbound.expect_repetition(self.inbound_uncounted);
+        self.h()
+    }
+
+    /// Goes on over another connection: the peer has handled `h` of ours (XEP-0198 §5).
+    pub(super) fn resume(
+        &mut self,
+        h: u32,
+        now: Moment,
+        mut delivered: impl FnMut(u64),
+    ) -> Result<(), HandledTooHigh> {
+        if let Managed::TooHigh(error) = self.handle_count(h, now, &mut delivered) {
+            return Err(error);
+        }
+        self.resumed_at = Some(self.outbound.acknowledged());
+        Ok(())
+    }
+
+    /// Takes the `h` with which a peer refused to go on: that much it has.
+    pub(super) fn conclude(&mut self, h: u32, mut delivered: impl FnMut(u64)) -> Result<(), HandledTooHigh> {
+        let h = h.wrapping_add(low_half(self.outbound_uncounted));
+        self.outbound.acknowledge(h, |_, (token, _)| token.into_iter().for_each(&mut delivered))
+    }
+
+    /// Sends all that the peer does not have once more, in order; returns how many there are.
+    pub(super) fn send_again(&self, wire: &mut Wire) -> usize {
+        self.outbound.iter().map(|(_, (_, stanza))| wire.print(stanza)).count()
+    }
+
+    /// Counts as if so many stanzas had crossed each way.
+    #[cfg(test)]
+    pub(super) fn count_from(&mut self, n: u64) {
+        self.outbound.count_from(n);
+        self.inbound.count_from(n);
+    }
+
+    /// Tells whether the peer has taken nothing since the session was resumed, although something waits: to
+    /// resume it once more would lead nowhere.
+    pub(super) fn is_stuck(&self) -> bool {
+        self.waiting() > 0 && self.resumed_at == Some(self.outbound.acknowledged())
+    }
+
+    /// Returns how many stanzas of the peer are settled without a gap, as XEP-0198 counts them.
+    pub(super) fn h(&self) -> u32 {
+        low_half(self.inbound.frontier().saturating_sub(self.inbound_uncounted))
+    }
+
+    /// Returns about how many octets wait for an acknowledgement.
+    pub(super) fn octets(&self) -> usize {
+        self.outbound.iter().map(|(_, (_, stanza))| stanza.weight()).sum()
     }
 
     /// Takes an element of stream management on a stream whose peer is proved.
@@ -233,12 +314,7 @@ impl Flow {
     ) -> Managed {
         match (management, self.counting) {
             (StreamManagement::Enable { .. }, Counting::Off) => {
-                let enabled =
-                    StreamManagement::Enabled { id: None, resume: false, max: None, location: None };
-                wire.print(&enabled.to_element());
-                self.counting = Counting::On;
-                self.inbound_uncounted = self.inbound.received();
-                self.outbound_uncounted = self.outbound.sent();
+                self.begin(None, wire);
                 Managed::Done
             }
             (StreamManagement::Enabled { .. }, Counting::Asked) => {
@@ -301,9 +377,9 @@ impl Flow {
         }
     }
 
-    /// Counts a stanza that came in.
-    pub(super) fn receive(&mut self) -> u64 {
-        self.inbound.receive().unwrap_or_else(|| self.inbound.received())
+    /// Counts a stanza that came in; `None` if we have it from before a resumption.
+    pub(super) fn receive(&mut self) -> Option<u64> {
+        self.inbound.receive()
     }
 
     /// Keeps the answer to the peer's ping, stanza `n`, until what came before it is settled.
@@ -341,6 +417,11 @@ impl Flow {
         waiting.filter_map(|(token, stanza)| Some((token?, stanza))).collect()
     }
 
+    /// Returns since when the peer has been asked for an acknowledgement that it has not given in full.
+    pub(super) fn asked_since(&self) -> Option<Moment> {
+        self.request.since()
+    }
+
     /// Returns when patience with the peer's acknowledgement ends.
     pub(super) fn deadline(&self) -> Option<Moment> {
         self.request.deadline()
@@ -358,7 +439,7 @@ impl Flow {
     }
 
     fn write_answer(&self, wire: &mut Wire) {
-        let h = low_half(self.inbound.frontier().saturating_sub(self.inbound_uncounted));
+        let h = self.h();
         wire.out()
             .write_fmt(format_args!("<a xmlns='{}' h='{h}'/>", ns::SM3))
             .expect("a vector takes all that is written");
@@ -379,6 +460,18 @@ fn print_ping(pair: &Pair, ids: &mut Ids, wire: &mut Wire) -> (String, Element) 
     let ping = stanza::ping(id.as_str(), &from, &to);
     wire.print(&ping);
     (id, ping)
+}
+
+fn enabled(terms: Option<&Terms>) -> StreamManagement {
+    let Some(terms) = terms else {
+        return StreamManagement::Enabled { id: None, resume: false, max: None, location: None };
+    };
+    StreamManagement::Enabled {
+        id: Some(terms.id.as_str().into()),
+        resume: true,
+        max: Some(u32::try_from(terms.max.as_secs()).unwrap_or(u32::MAX)),
+        location: terms.location.as_deref().map(Into::into),
+    }
 }
 
 /// `<failed/>` of XEP-0198.

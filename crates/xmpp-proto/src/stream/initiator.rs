@@ -7,12 +7,15 @@
 //!                   │                   │ refused
 //!                   ├─ dialback ──▶ DialingBack ──────────────────────────────────────▶ Ready
 //!                   └─ only to ask ──▶ Asking                                 any: Ended
+//!
+//!   with a former session:  … ──▶ Resuming ── <resumed/> or <failed/> ──▶ Ready
 //! ```
 //!
 //! It carries stanzas ([`Purpose::Speak`]), or only asks whether a key is genuine ([`Purpose::Ask`]).
 
 mod dialback;
 mod negotiation;
+mod resumption;
 mod traffic;
 
 use std::collections::VecDeque;
@@ -26,6 +29,7 @@ use xmpp_types::stream::{StreamCondition, StreamError, StreamHeader};
 use xmpp_types::xml::{Element, Event, Limits};
 
 use super::flow::Flow;
+use super::session::{Session, Terms};
 use super::{Methods, Proof, Received, StreamSettings};
 use crate::dialback::{Initiating, Pair, Question, Questions, Secret, Trouble, Verdict};
 use crate::failure::{Failure, Stage, shortened};
@@ -71,6 +75,15 @@ pub enum Output {
         /// Whether it sends its stanzas on this stream as well (XEP-0288).
         is_both_ways: bool,
     },
+    /// The former session goes on, and so many stanzas were sent again; followed by [`Output::Ready`].
+    Resumed(usize),
+    /// The former session cannot go on; followed by [`Output::Ready`].
+    NotResumed {
+        /// Why not.
+        reason: String,
+        /// What the partner may lack of it, with its tokens, in order.
+        unacknowledged: Vec<(u64, Element)>,
+    },
     /// The partner has acknowledged what was sent with this token.
     Delivered(u64),
     /// How a question of dialback ended.
@@ -82,7 +95,7 @@ pub enum Output {
     /// Close the connection after what was sent has left.
     Close,
     /// The stream is over; with a failure unless both sides wanted it so. What was not acknowledged is
-    /// in [`Initiator::take_unacknowledged`].
+    /// in [`Initiator::take_session`], or else in [`Initiator::take_unacknowledged`].
     Ended(Option<Failure>),
 }
 
@@ -110,7 +123,15 @@ pub struct Initiator {
     questions: Questions,
     held_questions: Vec<(Question, String)>,
     flow: Flow,
+    /// On what terms the flow's session may be resumed.
+    terms: Option<Terms>,
+    /// The session to go on with.
+    former: Option<Box<Session>>,
+    /// Whether neither side ended the stream: only the connection did.
+    is_unfinished: bool,
     deadline: Moment,
+    /// When the last octet came.
+    heard: Moment,
     /// When something last crossed, and when white space last did.
     moved: Moment,
     kept_alive: Moment,
@@ -133,6 +154,8 @@ enum Phase {
     DialingBack,
     /// Questions may be asked.
     Asking,
+    /// `<resume/>` is sent.
+    Resuming,
     /// Stanzas may be sent.
     Ready,
     /// Over.
@@ -166,6 +189,10 @@ impl Initiator {
             questions: Questions::new(settings.dialbacks_max, settings.dialback),
             held_questions: Vec::new(),
             flow: Flow::new(settings.acknowledgement),
+            terms: None,
+            former: None,
+            is_unfinished: false,
+            heard: now.moment,
             deadline: now.moment + approach.establishment,
             moved: now.moment,
             kept_alive: now.moment,
@@ -252,8 +279,10 @@ impl Initiator {
             | Phase::Authenticating
             | Phase::DialingBack
             | Phase::Asking
+            | Phase::Resuming
             | Phase::Ready => self.wire.feed(bytes),
         }
+        self.heard = now.moment;
         self.pump(now);
     }
 
@@ -274,9 +303,12 @@ impl Initiator {
         let failure = match self.phase {
             Phase::Ready if self.flow.waiting() == 0 => None,
             Phase::Asking if self.questions.is_empty() => None,
-            Phase::Greeting | Phase::Choosing | Phase::AskingForTls | Phase::Asking | Phase::Ready => {
-                Some(Failure::new(Stage::Stream, words))
-            }
+            Phase::Greeting
+            | Phase::Choosing
+            | Phase::AskingForTls
+            | Phase::Asking
+            | Phase::Resuming
+            | Phase::Ready => Some(Failure::new(Stage::Stream, words)),
             Phase::Securing => Some(Failure::new(Stage::Tls, words)),
             Phase::Authenticating => Some(Failure::new(Stage::Auth, words)),
             // Closing after it refused our certificate, it never looked at our key.
@@ -285,6 +317,7 @@ impl Initiator {
             }
             Phase::Ended => return,
         };
+        self.is_unfinished = self.phase == Phase::Ready;
         self.over(failure);
     }
 
@@ -333,6 +366,12 @@ impl Initiator {
         self.flow.take_waiting()
     }
 
+    /// Lets go of a connection on which nobody answers. The stream is not ended by that: the session may go on.
+    fn break_off(&mut self, reason: &str) {
+        self.is_unfinished = true;
+        self.hang_up(Some(Failure::new(Stage::Stream, reason)));
+    }
+
     /// Closes the stream, with an error or in good order.
     pub fn close(&mut self, error: Option<&StreamError>, _now: Now) {
         match self.phase {
@@ -344,6 +383,7 @@ impl Initiator {
             | Phase::Authenticating
             | Phase::DialingBack
             | Phase::Asking
+            | Phase::Resuming
             | Phase::Ready => match error {
                 Some(error) => self.wire.refuse(error),
                 None => self.wire.close(),
@@ -369,7 +409,8 @@ impl Initiator {
             | Phase::AskingForTls
             | Phase::Securing
             | Phase::Authenticating
-            | Phase::DialingBack => {
+            | Phase::DialingBack
+            | Phase::Resuming => {
                 if self.deadline <= now.moment {
                     let (stage, what) = self.whereabouts();
                     self.fail(Failure::new(stage, format!("{what} did not come in time")));
@@ -401,7 +442,8 @@ impl Initiator {
             | Phase::AskingForTls
             | Phase::Securing
             | Phase::Authenticating
-            | Phase::DialingBack => Some(self.deadline),
+            | Phase::DialingBack
+            | Phase::Resuming => Some(self.deadline),
         };
         earliest(phase, earliest(self.initiating.poll_timeout(), self.questions.poll_timeout()))
     }
@@ -436,6 +478,7 @@ impl Initiator {
             | Phase::Securing
             | Phase::Authenticating
             | Phase::DialingBack
+            | Phase::Resuming
             | Phase::Ended => false,
         };
         let (stage, _) = self.whereabouts();
@@ -462,6 +505,7 @@ impl Initiator {
             Phase::Authenticating => (Stage::Auth, "the answer to EXTERNAL"),
             Phase::DialingBack => (Stage::Dialback, "the answer to dialback"),
             Phase::Asking => (Stage::Dialback, "the answer to a question"),
+            Phase::Resuming => (Stage::Stream, "the answer to the wish to resume"),
             Phase::Ready | Phase::Ended => (Stage::Stream, "an acknowledgement"),
         }
     }
@@ -490,7 +534,7 @@ impl Initiator {
 
     fn over(&mut self, failure: Option<Failure>) {
         self.phase = Phase::Ended;
-        self.outputs.extend(self.flow.take_counted().map(Output::Delivered));
+        self.outputs.extend(self.flow.suspend().map(Output::Delivered));
         let held = std::mem::take(&mut self.held_questions).into_iter().map(|(question, _)| question);
         for question in self.questions.take_all().into_iter().chain(held) {
             self.outputs.push_back(Output::Verdict(question, Verdict::Error(Trouble::Unreachable)));

@@ -8,6 +8,8 @@ mod acceptor;
 mod flow;
 mod initiator;
 mod judge;
+mod keeper;
+mod session;
 
 use std::fmt;
 use std::time::Duration;
@@ -20,6 +22,8 @@ use xmpp_types::xml::{Element, Limits};
 
 pub use acceptor::{Acceptor, Output as AcceptorOutput};
 pub use initiator::{Approach, Initiator, Output as InitiatorOutput, Purpose};
+pub use keeper::{GivenUp, Keeper, KeeperLimits, Kept};
+pub use session::{Parties, Session};
 
 use crate::acks::HandledTooHigh;
 
@@ -101,6 +105,18 @@ pub struct StreamSettings {
     pub stream_management: bool,
     /// Whether a stream is used both ways with a peer that can (XEP-0288).
     pub both_ways: bool,
+    /// How a stream whose connection breaks may be resumed; not at all if `None`.
+    pub resumption: Option<Resumption>,
+}
+
+/// What is offered to peers that want to resume (XEP-0198 §5).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resumption {
+    /// For how long a session is kept without a connection.
+    pub max: Duration,
+    /// Where peers should come back to rather than where the DNS leads: a host or an address, with or without
+    /// a port.
+    pub location: Option<String>,
 }
 
 impl Default for StreamSettings {
@@ -115,6 +131,7 @@ impl Default for StreamSettings {
             half_stanza: Duration::from_secs(60),
             stream_management: true,
             both_ways: true,
+            resumption: Some(Resumption { max: Duration::from_secs(300), location: None }),
         }
     }
 }

@@ -92,7 +92,9 @@ fn incoming(tls: Option<Box<TlsFacts>>, authenticate: bool, parts: &[&[u8]]) -> 
                 | AcceptorOutput::Proved(..)
                 | AcceptorOutput::Refused(..)
                 | AcceptorOutput::Delivered(_)
+                | AcceptorOutput::Counting
                 | AcceptorOutput::Ended(_) => {}
+                AcceptorOutput::Resume { .. } => acceptor.refuse_resumption(None, NOW),
             }
         }
     }
@@ -125,6 +127,8 @@ fn outgoing(tls: Option<Box<TlsFacts>>, parts: &[&[u8]]) -> Outcome {
                 | InitiatorOutput::Delivered(_)
                 | InitiatorOutput::Verdict(..)
                 | InitiatorOutput::Answer(_)
+                | InitiatorOutput::Resumed(_)
+                | InitiatorOutput::NotResumed { .. }
                 | InitiatorOutput::Ended(_) => {}
             }
         }

@@ -178,6 +178,19 @@ impl Element {
         &self.children
     }
 
+    /// Returns about how many octets it has on the wire.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        let of_attribute = |attribute: &Attribute| attribute.name().len() + attribute.value().len() + 4;
+        let attributes: usize = self.attributes().iter().map(of_attribute).sum();
+        let of_child = |child: &Node| match child {
+            Node::Element(child) => child.weight(),
+            Node::Text(text) => text.len(),
+        };
+        let children: usize = self.children().iter().map(of_child).sum();
+        self.name().len() * 2 + 5 + attributes + children
+    }
+
     /// Returns the child elements in their order.
     pub fn elements(&self) -> impl Iterator<Item = &Self> {
         self.children.iter().filter_map(Node::as_element)

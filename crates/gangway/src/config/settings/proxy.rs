@@ -62,6 +62,13 @@ pub static PROXY: Section = Section {
             "A file that holds the secret, so that it need not stand here.",
         )
         .absent("the secret stands in `dialback-secret`, or is made"),
+        setting(
+            "resume-host",
+            Kind::Host,
+            "Where partners come back to when a stream loses its connection (XEP-0198): this machine's own name, where \
+             several proxies serve the same domains.",
+        )
+        .absent("partners find it as always"),
         count("connection-limit", 1, 100_000, "How many streams with all partners together may be open.")
             .or("1000")
             .microsoft("ConnectionLimit"),
@@ -254,6 +261,21 @@ static LIMITS: Section = Section {
             "How long a partner may take to acknowledge a stanza.",
         )
         .or("\"30 s\""),
+        time(
+            "suspended-time",
+            0,
+            HOUR,
+            "How long a stream that lost its connection is kept so that its partner may go on with it; `0 s` for none.",
+        )
+        .or("\"300 s\""),
+        count("suspended-streams", 1, 100_000, "Streams without a connection that are kept.").or("1000"),
+        size(
+            "suspended-bytes",
+            64 * KIB,
+            1024 * MIB,
+            "What is kept in them that their partners have not acknowledged.",
+        )
+        .or("\"16 MiB\""),
         size("send-buffer", 64 * KIB, 64 * MIB, "What waits for one connection to take it.").or("\"1 MiB\""),
     ],
     children: &[],

@@ -109,6 +109,9 @@ impl Acceptor {
                 features.mechanisms.push("EXTERNAL".into());
             }
             features.bidi = self.settings.both_ways;
+            // No features come after dialback: what may be used after it must be said before (XEP-0198 §2). Where
+            // EXTERNAL is offered they do.
+            features.sm = self.settings.stream_management && unproved.is_some() && is_provable_here;
             self.phase = Phase::Unproved;
             if let (Some(unproved), false) = (unproved, is_provable_here) {
                 // Nothing that this peer could do would prove it: it is told why, at once.
@@ -123,6 +126,7 @@ impl Acceptor {
                 (true, false) => Some(StartTls::Optional),
                 (false, _) => None,
             };
+            features.sm = self.settings.stream_management && is_provable_here;
             self.phase = Phase::Unproved;
         }
         self.wire.print(&features.to_element());

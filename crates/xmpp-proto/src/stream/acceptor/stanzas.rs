@@ -24,11 +24,13 @@ impl Acceptor {
         if let Some(kind) = StanzaKind::of(&element) {
             return match self.phase {
                 Phase::Proved => self.handle_stanza(element, kind, now),
-                Phase::Greeting | Phase::Unproved | Phase::Securing | Phase::Ended => self.refuse(
-                    &StreamError::new(StreamCondition::NotAuthorized)
-                        .with_text("prove your domain before you send stanzas"),
-                    Stage::Auth,
-                ),
+                Phase::Greeting | Phase::Unproved | Phase::Securing | Phase::Resuming(_) | Phase::Ended => {
+                    self.refuse(
+                        &StreamError::new(StreamCondition::NotAuthorized)
+                            .with_text("prove your domain before you send stanzas"),
+                        Stage::Auth,
+                    )
+                }
             };
         }
         if Dialback::concerns(&element) {
@@ -44,7 +46,7 @@ impl Acceptor {
                         .with_text("the stream is authenticated"),
                     Stage::Auth,
                 ),
-                Phase::Greeting | Phase::Unproved | Phase::Securing | Phase::Ended => {
+                Phase::Greeting | Phase::Unproved | Phase::Securing | Phase::Resuming(_) | Phase::Ended => {
                     self.handle_sasl(said, now);
                 }
             };
@@ -78,7 +80,8 @@ impl Acceptor {
             |domain: &DomainName| self.proved.contains_key(domain) && self.rules.policy(domain).is_some();
         match judge(&stanza, kind, &local, is_proved, |domain| self.rules.serves(domain)) {
             Verdict::Accept { from, to } => {
-                let n = self.flow.receive();
+                // One that came before a resumption is at work already.
+                let Some(n) = self.flow.receive() else { return };
                 if to.local().is_none() && to.resource().is_none() && stanza::is_ping(&stanza) {
                     self.flow.hold_pong(n, stanza::iq_result(&stanza));
                     self.release_pongs();
@@ -88,12 +91,12 @@ impl Acceptor {
                 }
             }
             Verdict::Answer(answer) => {
-                let n = self.flow.receive();
+                let Some(n) = self.flow.receive() else { return };
                 self.outputs.push_back(Output::Answer(answer));
                 self.settle(n, now);
             }
             Verdict::Drop => {
-                let n = self.flow.receive();
+                let Some(n) = self.flow.receive() else { return };
                 self.settle(n, now);
             }
             Verdict::End(error) => self.refuse(&error, Stage::Stream),
@@ -114,6 +117,9 @@ impl Acceptor {
         if self.phase != Phase::Proved {
             // XEP-0198 §3: not before the stream is authenticated.
             return self.wire.print(&failed(StanzaCondition::UnexpectedRequest));
+        }
+        if self.handle_wish(&management, now) {
+            return;
         }
         let outputs = &mut self.outputs;
         let delivered = |token| outputs.push_back(Output::Delivered(token));

@@ -33,7 +33,7 @@ impl Initiator {
 
     /// Puts the questions that wait on the wire, once the stream bears them.
     pub(super) fn ask_held(&mut self, now: Now) {
-        if !matches!(self.phase, Phase::DialingBack | Phase::Asking | Phase::Ready) {
+        if !matches!(self.phase, Phase::DialingBack | Phase::Asking | Phase::Resuming | Phase::Ready) {
             return;
         }
         for (question, key) in std::mem::take(&mut self.held_questions) {

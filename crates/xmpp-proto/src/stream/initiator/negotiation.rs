@@ -158,12 +158,22 @@ impl Initiator {
         }
     }
 
+    /// Goes on with the former session, if there is one and the partner can; begins a new one otherwise.
     pub(super) fn become_ready(&mut self, now: Now) {
-        let proof = if self.is_proved_by_certificate { Proof::Certificate } else { Proof::Dialback };
-        if self.features.sm && self.settings.stream_management {
-            self.flow.enable(&mut self.wire);
-        }
         self.wire.set_limits(self.settings.limits);
+        if self.features.sm && self.settings.stream_management {
+            if self.ask_to_resume() {
+                return;
+            }
+            self.flow.enable(self.settings.resumption.is_some(), &mut self.wire);
+        } else {
+            self.give_up_former("the partner does not count stanzas any more");
+        }
+        self.begin(now);
+    }
+
+    pub(super) fn begin(&mut self, now: Now) {
+        let proof = if self.is_proved_by_certificate { Proof::Certificate } else { Proof::Dialback };
         self.phase = Phase::Ready;
         self.moved = now.moment;
         self.kept_alive = now.moment;

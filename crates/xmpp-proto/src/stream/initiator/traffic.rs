@@ -42,7 +42,7 @@ impl Initiator {
                 }
                 // A stanza on a stream where nobody may speak yet is not processed, nor is anything else.
             }
-            Phase::Ready => self.handle_ready_element(element, now),
+            Phase::Resuming | Phase::Ready => self.handle_ready_element(element, now),
             Phase::Greeting | Phase::Securing | Phase::Ended => {}
         }
     }
@@ -70,6 +70,9 @@ impl Initiator {
         let Ok(management) = management else {
             return self.refuse(&StreamError::new(StreamCondition::InvalidXml), Stage::Stream);
         };
+        if self.handle_agreement(&management, now) {
+            return;
+        }
         let outputs = &mut self.outputs;
         let delivered = |token| outputs.push_back(Output::Delivered(token));
         match self.flow.handle(&management, &mut self.wire, now.moment, delivered) {
@@ -93,7 +96,8 @@ impl Initiator {
         self.moved = now.moment;
         match verdict {
             Verdict::Accept { from, to } => {
-                let n = self.flow.receive();
+                // One that came before a resumption is at work already.
+                let Some(n) = self.flow.receive() else { return };
                 let for_us = to.local().is_none() && to.resource().is_none();
                 if for_us && stanza::is_ping(&stanza) {
                     self.flow.hold_pong(n, stanza::iq_result(&stanza));
@@ -103,12 +107,12 @@ impl Initiator {
                 }
             }
             Verdict::Answer(answer) => {
-                let n = self.flow.receive();
+                let Some(n) = self.flow.receive() else { return };
                 self.outputs.push_back(Output::Answer(answer));
                 self.settle(n, now);
             }
             Verdict::Drop => {
-                let n = self.flow.receive();
+                let Some(n) = self.flow.receive() else { return };
                 self.settle(n, now);
             }
             Verdict::End(error) => self.refuse(&error, Stage::Stream),
@@ -140,6 +144,9 @@ impl Initiator {
         let outputs = &mut self.outputs;
         self.flow.stop_waiting(now.moment, |token| outputs.push_back(Output::Delivered(token)));
         if self.flow.deadline().is_some_and(|deadline| deadline <= now.moment) {
+            if self.terms.is_some() && self.flow.asked_since().is_some_and(|since| self.heard <= since) {
+                return self.break_off("the partner acknowledged nothing in time");
+            }
             let error = StreamError::new(StreamCondition::ConnectionTimeout)
                 .with_text("nothing was acknowledged in time");
             self.wire.refuse(&error);

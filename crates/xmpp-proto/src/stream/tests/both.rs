@@ -11,7 +11,7 @@ fn a_certificate_is_the_best_proof_and_stanzas_are_counted() {
 
     assert_eq!(two.proofs(), [Proof::Certificate]);
     assert!(two.crossed.contains("<starttls") && two.crossed.contains("EXTERNAL"));
-    assert!(two.crossed.contains("<enable xmlns='urn:xmpp:sm:3'/>"));
+    assert!(two.crossed.contains("<enable xmlns='urn:xmpp:sm:3' resume='true'/>"));
     assert!(!two.crossed.contains("db:result"));
     let ready = InitiatorOutput::Ready { proof: Proof::Certificate, is_both_ways: true };
     assert!(two.initiator_told.contains(&ready), "{:?}", two.initiator_told);
@@ -69,6 +69,9 @@ fn where_the_certificate_proves_nothing_dialback_does() {
 #[test]
 fn without_counting_a_ping_tells_how_far_the_partner_is() {
     let mut two = Two::new(DIALBACK, DIALBACK);
+    let settings = StreamSettings { stream_management: false, ..StreamSettings::default() };
+    let rules = Arc::new(World(DIALBACK));
+    two.acceptor = Acceptor::new(rules, Arc::new(settings), secret("us"), None, Ids::counting(), at(0));
     two.returns_pongs = false;
     two.talk(at(0)).assert_ready();
     assert!(!two.crossed.contains("<enable"));

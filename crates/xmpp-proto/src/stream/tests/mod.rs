@@ -3,6 +3,7 @@
 mod acceptor;
 mod both;
 mod initiator;
+mod resumption;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -123,7 +124,16 @@ pub(super) struct Two {
     pub(super) returns_pongs: bool,
     /// Whether the question whose key it is is answered by the initiator's own server.
     pub(super) answers_dialback: bool,
+    /// What the acceptor's side keeps of streams that broke.
+    pub(super) keeper: Keeper<u64, ()>,
 }
+
+pub(super) const KEEPS: KeeperLimits = KeeperLimits {
+    sessions_max: 8,
+    domain_sessions_max: 4,
+    octets_max: 10_000,
+    patience: Duration::from_secs(5),
+};
 
 impl Two {
     pub(super) fn new(of_initiator: Methods, of_acceptor: Methods) -> Self {
@@ -137,6 +147,7 @@ impl Two {
             crossed: String::new(),
             returns_pongs: true,
             answers_dialback: true,
+            keeper: Keeper::new(KEEPS),
         }
     }
 
@@ -173,6 +184,12 @@ impl Two {
                         let Pair { local, remote } = &question.pair;
                         let verdict = answer(&secret("them"), remote, true, local, &question.id, &key);
                         self.acceptor.handle_verdict(&question.pair, verdict, now);
+                    }
+                    AcceptorOutput::Resume { previd, .. } => {
+                        match self.keeper.claim(&previd, &self.acceptor.parties().unwrap()) {
+                            Ok((_, (), session)) => self.acceptor.resume(session, now),
+                            Err(h) => self.acceptor.refuse_resumption(h, now),
+                        }
                     }
                     other => self.acceptor_told.push(other),
                 }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "the world is ours: what is wrong with it fails the test")]
 
+mod resumption;
 mod world;
 
 use std::time::Duration;
@@ -128,7 +129,7 @@ fn nothing_is_sent_to_or_from_strangers() {
 
 #[test]
 fn what_a_broken_stream_left_unacknowledged_is_sent_once_more_before_newer_ones() {
-    let mut world = World::new(2);
+    let mut world = World::with(2, |settings| settings.limits.suspended_for = Duration::ZERO);
     world.sites[1].is_diligent = false;
     for id in ["1", "2"] {
         world.send(0, message(id, "x@a.example", "y@b.example"));

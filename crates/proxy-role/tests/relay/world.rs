@@ -90,6 +90,7 @@ pub fn settings(own: &str, partners: &[&str]) -> Settings {
             in_process: true,
         },
         listeners: vec![Listener { address: "0.0.0.0:5269".parse().unwrap(), kind: ListenerKind::Partners }],
+        resume_at: None,
         version: None,
     }
 }
@@ -193,6 +194,17 @@ impl World {
     pub fn break_wires(&mut self) {
         for wire in std::mem::take(&mut self.wires) {
             for (site, connection) in wire.ends {
+                let reason = Some("connection reset".to_string());
+                self.events.push_back((site, Event::Closed { connection, reason }));
+            }
+        }
+        self.run();
+    }
+
+    /// Breaks every connection between sites; only this one notices.
+    pub fn break_wires_of(&mut self, site: usize) {
+        for wire in std::mem::take(&mut self.wires) {
+            for (_, connection) in wire.ends.into_iter().filter(|(end, _)| *end == site) {
                 let reason = Some("connection reset".to_string());
                 self.events.push_back((site, Event::Closed { connection, reason }));
             }
