@@ -1,10 +1,11 @@
 //! Replays runs: `cargo run --release -p sim -- SEED` shows one whole history, `-- FROM TO` judges many, and
-//! `-- FILE.scn …` performs plays and tells the history of those that fail.
+//! `-- FILE.scn …` performs plays and tells the history of those that fail. With `resets` before the numbers only
+//! connections with the partner break, and its streams go on.
 
 use std::process::ExitCode;
 
 use sim::play::perform_text;
-use sim::trial::{Verdict, play};
+use sim::trial::{Verdict, play, play_resets};
 
 fn main() -> ExitCode {
     let files: Vec<String> = std::env::args().skip(1).filter(|name| name.ends_with(".scn")).collect();
@@ -12,6 +13,8 @@ fn main() -> ExitCode {
         return perform_all(&files);
     }
     let seeds: Vec<u64> = std::env::args().skip(1).filter_map(|seed| seed.parse().ok()).collect();
+    // With connections that break under streams that go on, and nothing else that goes wrong.
+    let play = if std::env::args().nth(1).is_some_and(|word| word == "resets") { play_resets } else { play };
     match seeds[..] {
         [seed] => {
             let verdict = play(seed);
@@ -24,7 +27,7 @@ fn main() -> ExitCode {
             if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         _ => {
-            eprintln!("usage: sim SEED, or sim FROM TO, or sim FILE.scn…");
+            eprintln!("usage: sim [resets] SEED, or sim [resets] FROM TO, or sim FILE.scn…");
             ExitCode::from(2)
         }
     }

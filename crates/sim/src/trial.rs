@@ -116,6 +116,41 @@ pub fn play_crash(of_gateway: bool, outputs: u64, options: Options) -> Option<Ve
     Some(judge(&scene, outputs, conditions, Conditions::Faulty { faults: 1 }))
 }
 
+/// Plays a run in which the connections with a partner break again and again, and the partner goes on with its
+/// streams: nobody notices anything.
+#[must_use]
+pub fn play_resets(seed: u64) -> Verdict {
+    let mut chance = Chance::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 2);
+    let options = Options { acks: Acks::Counted, resumes: true, ..draw_options(&mut chance) };
+    let mut scene = Scene::new(seed, options);
+    let mut texts = 0;
+    let mut type_for = |scene: &mut Scene, chance: &mut Chance, span: Duration, count: u64| {
+        let mut times: Vec<Duration> = (0..count).map(|_| chance.between(Duration::ZERO, span)).collect();
+        times.sort_unstable();
+        let mut passed = Duration::ZERO;
+        for at in times {
+            scene.world.run(at.saturating_sub(passed));
+            passed = at;
+            texts += 1;
+            let text = format!("t{texts}");
+            if chance.happens(500) {
+                scene.sip_says("bob@s.example", "ann@x.example", &text);
+            } else {
+                scene.xmpp_says("ann@x.example/desk", "bob@s.example", &text);
+            }
+        }
+        scene.world.run(span.saturating_sub(passed));
+    };
+    type_for(&mut scene, &mut chance, Duration::from_secs(10), 20);
+    for _ in 0..3 {
+        type_for(&mut scene, &mut chance, Duration::from_millis(60), 6);
+        fail(&mut scene, Fault::Reset { one: Player::Proxy, other: Player::Xmpp });
+        type_for(&mut scene, &mut chance, Duration::from_secs(10), 6);
+    }
+    scene.world.run(CALM);
+    judge(&scene, seed, format!("{options:?}, resets"), Conditions::Fair)
+}
+
 fn judge(scene: &Scene, seed: u64, conditions: String, judged: Conditions) -> Verdict {
     let ledger = scene.ledger();
     let mut history = String::new();
@@ -135,6 +170,7 @@ fn draw_options(chance: &mut Chance) -> Options {
         transport: [Transport::Udp, Transport::Tcp, Transport::Tls][draw(chance, 3)],
         acks: if chance.happens(500) { Acks::Counted } else { Acks::Pinged },
         both_ways: chance.happens(500),
+        resumes: chance.happens(700),
         proves: [Proves::Certificate, Proves::Dialback, Proves::Either][draw(chance, 3)],
         talks: Talks::InPages,
     }
@@ -154,7 +190,8 @@ fn draw_fault(chance: &mut Chance) -> Fault {
         [(Player::Proxy, Player::Gateway), (Player::Proxy, Player::Xmpp), (Player::Gateway, Player::Sip)];
     let while_long = chance.between(Duration::from_millis(50), Duration::from_secs(20));
     let (one, other) = wires[draw(chance, 3)];
-    match draw(chance, 9) {
+    match draw(chance, 11) {
+        9 | 10 => Fault::Reset { one: Player::Proxy, other: Player::Xmpp },
         8 => Fault::Stop { node: ours[draw(chance, 2)], back_after: while_long / 4 },
         0 | 1 => Fault::Crash { node: ours[draw(chance, 2)], back_after: while_long / 4 },
         2 | 3 => Fault::CrashAfter { node: ours[draw(chance, 2)], effects: chance.below(60) },

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use peer_role::{Acks, Proves};
 use sim::scene::Options;
-use sim::trial::{play, play_crash};
+use sim::trial::{play, play_crash, play_resets};
 use sip_proto::endpoint::Transport;
 
 /// How many runs when the environment says nothing.
@@ -30,6 +30,22 @@ fn every_run_keeps_the_promise() {
     assert!(complaints.is_empty(), "promises were broken; replay with:\n{complaints}");
     // A world in which nothing crosses keeps every promise.
     assert!(shown * 2 > sent, "only {shown} of {sent} texts were shown");
+}
+
+#[test]
+fn nobody_notices_that_a_connection_broke_under_a_stream_that_goes_on() {
+    let mut complaints = String::new();
+
+    for seed in 0..FEW {
+        let verdict = play_resets(seed);
+        assert!(verdict.history.contains("resumed, "), "seed {seed}: nothing was resumed");
+        for broken in verdict.broken {
+            let _ =
+                writeln!(complaints, "cargo run -p sim -- resets {seed}: {}: {broken}", verdict.conditions);
+        }
+    }
+
+    assert!(complaints.is_empty(), "promises were broken:\n{complaints}");
 }
 
 #[test]
