@@ -6,7 +6,7 @@ use translate::error::Failure;
 use translate::message::ACCEPT;
 
 /// The methods that are served.
-pub const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, MESSAGE, INFO, UPDATE, OPTIONS";
+pub const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, MESSAGE, INFO, UPDATE, OPTIONS, SUBSCRIBE, NOTIFY";
 
 /// Answers OPTIONS: what may be sent here (RFC 3261 §11.2).
 pub fn options(request: &Request) -> Response {

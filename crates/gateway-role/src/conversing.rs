@@ -43,6 +43,9 @@ impl Gateway {
 
     /// Takes a request inside a session, or inside something that we know nothing of (RFC 3261 §12.2.2).
     pub(crate) fn handle_inside(&mut self, key: ServerKey, request: Arc<Request>, source: &Source, now: Now) {
+        if self.handle_watch_inside(key, &request, source, now) {
+            return;
+        }
         let Some(session) = self.conversations.session_of(&request) else {
             let response = self.refuse(&request, 481, "no such session here");
             return self.endpoint.respond(key, *response, now);

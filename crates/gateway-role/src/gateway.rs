@@ -20,6 +20,7 @@ use crate::policy::Policy;
 use crate::record::{NotStored, Record, Recovered, Ticket};
 use crate::settings::Settings;
 use crate::unknown::Unknown;
+use crate::watch::{WatchCount, WatchRequest, WatchState, Watches};
 
 /// What the gateway wants done, in order.
 #[derive(Clone, Debug, PartialEq)]
@@ -86,6 +87,10 @@ pub struct Gateway {
     pub(crate) reports: BTreeMap<Number, Box<MessageToSip>>,
     /// Until when somebody watches.
     watched_until: Option<Moment>,
+    pub(crate) watches: Watches,
+    pub(crate) next_watch_ticket: u64,
+    /// Presence stanzas that are settled once a record is stored.
+    pub(crate) unstored: BTreeMap<Ticket, (usize, ReceivedId)>,
     stopping: Option<Moment>,
     stopped: bool,
     pub(crate) outputs: VecDeque<Output>,
@@ -113,17 +118,27 @@ pub(crate) enum Ours {
     Report(Number),
     /// A request of a session.
     Session { session: SessionId, about: About, is_invite: bool },
+    /// A SUBSCRIBE or NOTIFY of a watch.
+    Watch(WatchRequest),
 }
 
 impl Gateway {
     /// Returns a gateway that goes on from what an earlier process left in the store.
     #[must_use]
-    pub fn new(settings: Settings, recovered: Recovered, mut ids: Ids, now: Now) -> Self {
+    pub fn new(settings: Settings, mut recovered: Recovered, mut ids: Ids, now: Now) -> Self {
         let links = Links::new(&settings.name, &settings.proxies, &mut ids);
         let settings = Arc::new(settings);
         let mut gateway = Self {
             endpoint: Endpoint::new(settings.sip.clone(), ids.fork()),
             conversations: Conversations::new(Arc::clone(&settings), ids.fork()),
+            watches: Watches::new(
+                Arc::clone(&settings),
+                std::mem::take(&mut recovered.watches),
+                ids.fork(),
+                now,
+            ),
+            next_watch_ticket: 0,
+            unstored: BTreeMap::new(),
             links,
             to_xmpp: ToXmpp::new(settings.delivery),
             to_sip: ToSip::new(settings.delivery),
@@ -166,6 +181,7 @@ impl Gateway {
             self.outputs.push_back(Output::Notice(Notice::StoreFailed { reason: reason.clone() }));
         }
         self.to_xmpp.handle_stored(ticket, stored.clone(), now);
+        self.watch_stored(ticket, &stored, now);
         self.to_sip.handle_stored(ticket, stored, now);
         self.pump(now);
     }
@@ -183,6 +199,7 @@ impl Gateway {
             ..settings
         });
         self.conversations.handle_settings(Arc::clone(&self.settings));
+        self.watches.handle_settings(Arc::clone(&self.settings));
         self.pump(now);
     }
 
@@ -214,6 +231,7 @@ impl Gateway {
         self.to_xmpp.handle_stop(now);
         self.to_sip.handle_stop(now);
         self.conversations.handle_stop(now);
+        self.watches.handle_stop(now);
         self.pump(now);
     }
 
@@ -224,6 +242,7 @@ impl Gateway {
         self.to_xmpp.handle_timeout(now);
         self.to_sip.handle_timeout(now);
         self.conversations.handle_timeout(now);
+        self.watches.handle_timeout(now);
         self.answer_for_refused(now);
         self.pump(now);
     }
@@ -237,7 +256,8 @@ impl Gateway {
         let sip = earliest(self.endpoint.poll_timeout(), self.links.poll_timeout());
         let delivery = earliest(self.to_xmpp.poll_timeout(), self.to_sip.poll_timeout());
         let waiting = earliest(self.unknown.poll_timeout(), self.stopping);
-        earliest(earliest(sip, delivery), earliest(self.conversations.poll_timeout(), waiting))
+        let users = earliest(self.conversations.poll_timeout(), self.watches.poll_timeout());
+        earliest(earliest(sip, delivery), earliest(users, waiting))
     }
 
     /// Returns what is wanted next.
@@ -275,6 +295,18 @@ impl Gateway {
         self.conversations.fallbacks().map(|(user, fallback)| (user.to_owned(), fallback)).collect()
     }
 
+    /// Returns the watches in which a user takes part, by his bare address; all of them without one.
+    #[must_use]
+    pub fn watches(&self, user: Option<&str>, now: Now) -> Vec<WatchState> {
+        self.watches.states(user, now)
+    }
+
+    /// Returns how many watches there are.
+    #[must_use]
+    pub fn watch_count(&self) -> WatchCount {
+        self.watches.count()
+    }
+
     /// Lets the parts tell each other until none has anything to say.
     fn pump(&mut self, now: Now) {
         if self.stopped {
@@ -290,6 +322,8 @@ impl Gateway {
                 self.handle_link(event, now);
             } else if let Some(effect) = self.conversations.poll_output() {
                 self.handle_effect(effect, now);
+            } else if let Some(effect) = self.watches.poll_output() {
+                self.handle_watch_effect(effect, now);
             } else if let Some(output) = self.to_xmpp.poll_output() {
                 self.handle_to_xmpp(output, now);
             } else if let Some(output) = self.to_sip.poll_output() {
@@ -303,7 +337,7 @@ impl Gateway {
 
     fn stop_if_quiet(&mut self, now: Now) {
         let Some(deadline) = self.stopping else { return };
-        let has_left = self.conversations.is_quiet() && self.farewells == 0;
+        let has_left = self.conversations.is_quiet() && self.farewells == 0 && self.watches.is_quiet();
         let safe = has_left && !self.to_xmpp.is_answering() && !self.to_sip.is_exposed();
         if !safe && now.moment < deadline {
             return;

@@ -18,6 +18,8 @@ mod settings;
 mod sip_side;
 mod unknown;
 mod users;
+mod watch;
+mod watching;
 mod xmpp_side;
 
 pub use conversation::{
@@ -28,6 +30,10 @@ pub use gateway::{Gateway, Output, Snapshot};
 pub use notice::{Notice, Private, Trace};
 pub use record::{AcceptedMessage, Direction, MessageKey, NotStored, Record, Recovered, Ticket};
 pub use settings::{AddressRange, Peers, ProxyLink, Settings, SipDomain};
+pub use watch::{
+    Authorisation, KeptDialog, KeptWatch, WatchChange, WatchCount, WatchDirection, WatchRecord,
+    WatchSettings, WatchState,
+};
 
 /// How long a settled message's key is remembered: the time in which a UAC may still retransmit a
 /// request that it has no answer for (Timer F, 64·T1, RFC 3261 §17.1.2.2).

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sip_proto::endpoint::Way;
-use translate::Loss;
+use translate::{Loss, Losses};
 use xmpp_types::outline::Bodies;
 use xmpp_types::xml::Element;
 
 use crate::conversation::{Fallback, SessionChange};
 use crate::record::Direction;
+use crate::watch::{WatchChange, WatchDirection};
 
 /// One thing that happened, in the gateway's own words.
 #[derive(Clone, Debug, PartialEq)]
@@ -76,6 +77,28 @@ pub enum Notice {
         user: Private,
         /// What is done without.
         fallback: Fallback,
+    },
+    /// What one user may see of another, or sees, has changed.
+    Watch {
+        /// Who watches.
+        direction: WatchDirection,
+        /// The XMPP user.
+        xmpp: Private,
+        /// The SIP user.
+        sip: Private,
+        /// What became of it.
+        change: WatchChange,
+    },
+    /// Something that a user says of his presence could not cross.
+    WatchLost {
+        /// Who watches.
+        direction: WatchDirection,
+        /// The XMPP user.
+        xmpp: Private,
+        /// The SIP user.
+        sip: Private,
+        /// What.
+        losses: Losses,
     },
     /// The link to a proxy is open.
     LinkUp {
@@ -182,6 +205,12 @@ impl fmt::Display for Notice {
                 write!(out, "session of {xmpp} and {sip} (Call-ID {call}): {change}")
             }
             Self::Learned { user, fallback } => write!(out, "{user}: {fallback}"),
+            Self::Watch { direction, xmpp, sip, change } => {
+                write!(out, "presence of {xmpp} and {sip} ({direction}): {change}")
+            }
+            Self::WatchLost { direction, xmpp, sip, losses } => {
+                write!(out, "presence of {xmpp} and {sip} ({direction}): lost {losses:?}")
+            }
             Self::LinkUp { proxy } => write!(out, "link to {proxy}: open"),
             Self::LinkDown { proxy, reason } => write!(out, "link to {proxy}: down: {reason}"),
             Self::StoreFailed { reason } => write!(out, "store: cannot keep messages: {reason}"),

@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use clock_types::Date;
 
+use crate::watch::{KeptWatch, WatchRecord};
+
 /// Names one accepted message, across nodes and restarts.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MessageKey(pub Arc<str>);
@@ -60,6 +62,8 @@ pub enum Record {
         /// When.
         date: Date,
     },
+    /// A change of who may see whom.
+    Watch(Box<WatchRecord>),
 }
 
 /// An accepted message as it is kept.
@@ -88,6 +92,8 @@ pub struct Recovered {
     pub unsettled: Vec<AcceptedMessage>,
     /// Settled not long ago, with the instant: their retransmissions are not new messages.
     pub settled: Vec<(MessageKey, Date)>,
+    /// Who may see whom.
+    pub watches: Vec<KeptWatch>,
 }
 
 /// Why a record is not durable.

@@ -12,6 +12,7 @@ use xmpp_types::jid::DomainName;
 use crate::conversation::{ConversationSettings, Dialect};
 use crate::delivery::DeliverySettings;
 use crate::policy::Policy;
+use crate::watch::WatchSettings;
 
 /// Everything a gateway is told before it starts.
 #[derive(Clone, Debug)]
@@ -31,6 +32,8 @@ pub struct Settings {
     pub delivery: DeliverySettings,
     /// How conversations are held with domains that want sessions.
     pub conversations: ConversationSettings,
+    /// How presence crosses.
+    pub watches: WatchSettings,
     /// Whether a `<received/>` (XEP-0184) is sent for a page-mode 200, which comes from a user agent
     /// unless a server in between says 200 where RFC 3428 §7 wants 202. Default true.
     pub page_mode_receipts: bool,
@@ -53,6 +56,7 @@ impl Settings {
             policy: Arc::default(),
             delivery: DeliverySettings::default(),
             conversations: ConversationSettings::default(),
+            watches: WatchSettings::default(),
             page_mode_receipts: true,
             to_xmpp: ToXmppOptions { kind: MessageKind::Chat, ..ToXmppOptions::default() },
             stop_within: Duration::from_secs(20),

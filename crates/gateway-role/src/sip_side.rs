@@ -56,6 +56,8 @@ impl Gateway {
                 }
                 Err(response) => self.endpoint.respond(key, *response, now),
             },
+            Method::Subscribe => self.handle_subscribe(key, &request, source, now),
+            Method::Notify => self.endpoint.respond(key, Response::to(&request, 481), now),
             Method::Options => self.endpoint.respond(key, answers::options(&request), now),
             _ => self.endpoint.respond(key, answers::method_not_allowed(&request), now),
         }
@@ -325,6 +327,7 @@ impl Gateway {
             Ours::Report(number) => {
                 self.report_refused(number, format!("{status} {}", response.reason()), now)
             }
+            Ours::Watch(name) => self.watches.handle_response(name, response, now),
             // It is heard above.
             Ours::Session { .. } => {}
         }
@@ -343,6 +346,7 @@ impl Gateway {
                 self.session_answered(about);
                 self.conversations.handle_failure(session, about, failure, now);
             }
+            Some(Ours::Watch(name)) => self.watches.handle_failure(name, failure, now),
             None => {}
         }
     }

@@ -10,7 +10,7 @@ use xmpp_proto::link::ReceivedId;
 use xmpp_types::jid::Jid;
 use xmpp_types::ns;
 use xmpp_types::stanza;
-use xmpp_types::stanza_error::{ErrorType, StanzaCondition, StanzaError, error_reply};
+use xmpp_types::stanza_error::{StanzaCondition, StanzaError, error_reply};
 use xmpp_types::xml::{Element, Limits, parse_document};
 
 use crate::conversation::Pair;
@@ -33,8 +33,10 @@ impl Gateway {
             }
             return;
         }
-        let answer = if stanza.is("iq", ns::SERVER) { iq_answer(&stanza) } else { presence_answer(&stanza) };
-        if let Some(answer) = answer {
+        if !stanza.is("iq", ns::SERVER) {
+            return self.handle_presence_stanza(link, n, &stanza, now);
+        }
+        if let Some(answer) = iq_answer(&stanza) {
             self.links.reply(link, answer, Sent::Courtesy, now);
         }
         self.links.settle(link, n, now);
@@ -255,17 +257,4 @@ fn to_sip_trace(message: &MessageToSip, stanza: &Element) -> Arc<Trace> {
         stanza: stanza.attr("id").unwrap_or_default().to_owned(),
         call: message.call_id.to_string(),
     })
-}
-
-/// Answers what asks for presence, which this gateway does not bridge, so that nobody waits for it.
-fn presence_answer(stanza: &Element) -> Option<Element> {
-    match stanza.attr("type") {
-        Some("subscribe") => {
-            let error = StanzaError::new(StanzaCondition::FeatureNotImplemented)
-                .with_type(ErrorType::Cancel)
-                .with_text("Presence does not cross this gateway");
-            error_reply(stanza, &error)
-        }
-        _ => None,
-    }
 }

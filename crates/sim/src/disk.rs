@@ -2,13 +2,16 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use gateway_role::{AcceptedMessage, MessageKey, NotStored, Record, Recovered, Ticket};
+use gateway_role::{
+    AcceptedMessage, KeptWatch, MessageKey, NotStored, Record, Recovered, Ticket, WatchDirection, WatchRecord,
+};
 
 /// One node's disk.
 #[derive(Debug, Default)]
 pub struct Disk {
     messages: BTreeMap<MessageKey, (u64, AcceptedMessage)>,
     settled: Vec<(MessageKey, clock_types::Date)>,
+    watches: BTreeMap<(WatchDirection, std::sync::Arc<str>), KeptWatch>,
     order: u64,
     waiting: VecDeque<(Ticket, Record)>,
     full: bool,
@@ -57,6 +60,7 @@ impl Disk {
         Recovered {
             unsettled: unsettled.into_iter().map(|(_, m)| m).collect(),
             settled: self.settled.clone(),
+            watches: self.watches.values().cloned().collect(),
         }
     }
 
@@ -76,6 +80,36 @@ impl Disk {
                     self.settled.push((key, date));
                 }
             }
+            Record::Watch(record) => self.apply_watch(*record),
         }
     }
+
+    fn apply_watch(&mut self, record: WatchRecord) {
+        match record {
+            WatchRecord::Authorisation { direction, pair, authorisation } => {
+                let key = (direction, std::sync::Arc::clone(&pair.key));
+                let watch = KeptWatch { direction, pair, authorisation, dialogs: Vec::new() };
+                self.watches.entry(key).or_insert(watch).authorisation = authorisation;
+            }
+            WatchRecord::Forgotten { direction, pair } => {
+                self.watches.remove(&(direction, std::sync::Arc::clone(&pair.key)));
+            }
+            WatchRecord::Dialog { direction, pair, kept } => {
+                let tag = kept.tag.clone();
+                if let Some(watch) = self.watches.get_mut(&(direction, std::sync::Arc::clone(&pair.key))) {
+                    watch.dialogs.retain(|known| !is_named(known, &tag));
+                    watch.dialogs.push(*kept);
+                }
+            }
+            WatchRecord::DialogEnded { tag } => {
+                for watch in self.watches.values_mut() {
+                    watch.dialogs.retain(|known| !is_named(known, &tag));
+                }
+            }
+        }
+    }
+}
+
+fn is_named(kept: &gateway_role::KeptDialog, tag: &str) -> bool {
+    kept.tag == tag
 }

@@ -1,4 +1,4 @@
-//! What must outlive a process: the gateway's accepted messages, in one SQLite file.
+//! What must outlive a process: the gateway's accepted messages and who may see whom, in one SQLite file.
 //!
 //! One thread owns the file. It takes what is waiting, up to [`GROUP_MAX`] records, commits it at once
 //! and tells each batch's owner only after the disk has it (WAL, `synchronous=FULL`). There is no way to
@@ -13,6 +13,7 @@
 mod error;
 mod open;
 mod schema;
+mod watch;
 mod writer;
 
 use std::path::Path;

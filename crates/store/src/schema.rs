@@ -7,10 +7,11 @@ use gateway_role::{AcceptedMessage, Direction, MessageKey, REMEMBERED, Record, R
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::error::StoreError;
+use crate::watch;
 
 /// Each brings a store from the schema before it to its own; the first makes it. Never changed once
 /// released: a mistake is mended by the next.
-pub(crate) const MIGRATIONS: &[&str] = &[include_str!("schema/1.sql")];
+pub(crate) const MIGRATIONS: &[&str] = &[include_str!("schema/1.sql"), include_str!("schema/2.sql")];
 
 /// Written into the file's header, so that another program's database is known as one: `gang`.
 const APPLICATION_ID: i32 = 0x6761_6e67;
@@ -89,7 +90,8 @@ pub(crate) fn read_all(connection: &Connection) -> rusqlite::Result<Recovered> {
     let settled = statement.query_map([], |row| {
         Ok((MessageKey(row.get::<_, String>(0)?.into()), Date::from_unix_millis(row.get(1)?)))
     })?;
-    Ok(Recovered { unsettled, settled: settled.collect::<rusqlite::Result<_>>()? })
+    let settled = settled.collect::<rusqlite::Result<_>>()?;
+    Ok(Recovered { unsettled, settled, watches: watch::read_all(connection)? })
 }
 
 /// Applies one record inside the open transaction.
@@ -124,6 +126,7 @@ pub(crate) fn apply(connection: &Connection, record: &Record) -> rusqlite::Resul
                 .prepare_cached("INSERT INTO settled (key, date) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET date = excluded.date")?;
             insert.execute(params![&*key.0, date.unix_millis()])?;
         }
+        Record::Watch(record) => watch::apply(connection, record)?,
     }
     Ok(())
 }

@@ -76,3 +76,24 @@ pub fn foremost(resources: &[Resource]) -> Option<&Resource> {
         .max_by_key(|(_, available)| (available.priority, std::cmp::Reverse(available.show)))
         .map(|(resource, _)| resource)
 }
+
+/// Returns what resources say, in a line for people: `desk available, phone away ("Out")`.
+#[must_use]
+pub fn in_words(resources: &[Resource]) -> String {
+    let mut words = String::new();
+    for (resource, available) in resources.iter().filter_map(|known| Some((known, known.available.as_ref()?)))
+    {
+        if !words.is_empty() {
+            words.push_str(", ");
+        }
+        if let Some(name) = &resource.name {
+            words.push_str(name);
+            words.push(' ');
+        }
+        words.push_str(available.show.name());
+        if let Some(status) = available.statuses.first() {
+            words.push_str(&format!(" (\"{}\")", status.text));
+        }
+    }
+    if words.is_empty() { "unavailable".to_owned() } else { words }
+}

@@ -24,7 +24,9 @@ pub fn of_gateway(notice: &Notice) {
                 trace.direction
             );
         }
-        Notice::Session { .. } | Notice::Learned { .. } => tracing::debug!("{notice}"),
+        Notice::Session { .. } | Notice::Learned { .. } | Notice::Watch { .. } | Notice::WatchLost { .. } => {
+            tracing::debug!("{notice}")
+        }
         // For those alone who watch; see `timeline`.
         Notice::Stanza { .. } | Notice::Sip(sip_proto::endpoint::Notice::Message { .. }) => {}
         Notice::Watched { bodies: Bodies::Hidden } => tracing::info!("{notice}"),

@@ -27,7 +27,7 @@ mod table;
 mod typing;
 mod verdict;
 
-pub use desk::SessionId;
+pub use desk::{SessionId, contact};
 pub use effect::{Arrived, Effect, SessionChange};
 pub use entry::Saying;
 pub use learned::Fallback;

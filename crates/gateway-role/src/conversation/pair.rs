@@ -23,6 +23,14 @@ impl Pair {
         Self { xmpp: xmpp.to_bare().as_jid().clone(), sip: sip.to_bare().as_jid().clone(), key }
     }
 
+    /// Returns the pair that has this key, if it is one.
+    #[must_use]
+    pub fn of_key(key: &str) -> Option<Self> {
+        let (xmpp, sip) = key.split_once(' ')?;
+        let pair = Self::new(&Jid::parse(xmpp).ok()?, &Jid::parse(sip).ok()?);
+        (*pair.key == *key).then_some(pair)
+    }
+
     /// Returns what [`Self::key`] would be.
     #[must_use]
     pub fn key_of(xmpp: &Jid, sip: &Jid) -> String {
@@ -59,5 +67,7 @@ mod tests {
         assert_eq!(pair("ann@x.example/desk").thread(), pair("ann@x.example").thread());
         assert_ne!(pair("ann@x.example").thread(), pair("eve@x.example").thread());
         assert_eq!(&*pair("ann@x.example/desk").key, "ann@x.example bob@s.example");
+        assert_eq!(Pair::of_key("ann@x.example bob@s.example"), Some(pair("ann@x.example")));
+        assert_eq!(Pair::of_key("ann@x.example/desk bob@s.example"), None);
     }
 }

@@ -252,6 +252,7 @@ fn describe(output: &ToSipOutput) -> String {
             Record::Accepted(message) => format!("store accepted {}", message.key),
             Record::Failed { key, .. } => format!("store failed {key}"),
             Record::Settled { key, .. } => format!("store settled {key}"),
+            Record::Watch(_) => panic!("delivery keeps messages only"),
         },
         ToSipOutput::Done { delivered, .. } => format!("done {delivered}"),
     }

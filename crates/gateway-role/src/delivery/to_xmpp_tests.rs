@@ -312,6 +312,7 @@ fn describe(output: &ToXmppOutput) -> String {
             Record::Accepted(message) => format!("store accepted {}", message.key),
             Record::Failed { key, report } => format!("store failed {key} {report}"),
             Record::Settled { key, .. } => format!("store settled {key}"),
+            Record::Watch(_) => panic!("delivery keeps messages only"),
         },
         ToXmppOutput::Done { delivered, .. } => format!("done {delivered}"),
     }

@@ -6,4 +6,5 @@ mod conversations;
 mod crossing;
 mod policy;
 mod talk;
+mod watches;
 mod world;

@@ -120,16 +120,14 @@ impl Notifier {
         Ok(notifier)
     }
 
-    /// Goes on with a dialog of an earlier process, whose subscriber shall see the present state.
+    /// Goes on with a dialog of an earlier process. Its subscriber is told the present state when
+    /// [`Self::changed`] says that it is known.
     #[must_use]
     pub fn resume(kept: Kept, contact: NameAddr, settings: Arc<Settings>, now: Now) -> Self {
         let expires = now.moment + kept.left(now);
         let (event, authorised) = (kept.event.clone(), kept.authorised);
         let dialog = Dialog::from_parts(kept.revived());
-        let mut notifier = Self::placed(dialog, contact, event, authorised, expires, settings);
-        notifier.changed = true;
-        notifier.advance(now);
-        notifier
+        Self::placed(dialog, contact, event, authorised, expires, settings)
     }
 
     fn placed(
@@ -168,6 +166,13 @@ impl Notifier {
     #[must_use]
     pub const fn is_authorised(&self) -> bool {
         self.authorised
+    }
+
+    /// Returns whether the next NOTIFY is the last, because the subscriber has gone: it is told that nobody is there.
+    #[must_use]
+    pub fn is_leaving(&self) -> bool {
+        let gone = |ending: &Ending| matches!(ending.end, NotifierEnd::Unsubscribed | NotifierEnd::Expired);
+        self.ending.as_ref().is_some_and(gone)
     }
 
     /// Returns when it ends unless it is refreshed.

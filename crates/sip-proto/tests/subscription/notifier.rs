@@ -236,6 +236,7 @@ fn a_dialog_goes_on_after_a_crash() {
 
     let contact = address("<sip:ann@gw.x.example;transport=tls>");
     world.notifier = Notifier::resume(kept, contact, settings(), at(100));
+    world.notifier.changed(at(100));
     world.heard.clear();
     world.drain();
     world.heard.retain(|words| words != "keep" && !words.starts_with("respond"));

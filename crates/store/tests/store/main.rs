@@ -3,3 +3,4 @@
 mod behaviour;
 mod crash;
 mod support;
+mod watches;

@@ -1,0 +1,126 @@
+//! What all watches share.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use clock_types::Ids;
+use sip_proto::endpoint::{Listener, Route, ServerKey, Transport};
+use sip_proto::subscription;
+use sip_types::header::{Event, HeaderName, NameAddr};
+use sip_types::{HeaderText, Request, Response};
+use translate::Losses;
+use translate::presence::{DocumentOptions, PIDF_TYPE};
+use xmpp_types::jid::{DomainName, Jid};
+use xmpp_types::xml::Element;
+
+use super::effect::{Effect, WatchChange, WatchRequest};
+use super::record::{WatchDirection, WatchRecord};
+use crate::answers;
+use crate::conversation::{Pair, contact};
+use crate::settings::Settings;
+
+/// Names a watch among those of its direction.
+pub type Slot = u32;
+
+/// Whose request it is that waits for an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asker {
+    /// The subscriber of an outward watch.
+    Outward(Slot),
+    /// The notifier with this tag of an inward watch.
+    Inward(Slot, Box<str>),
+}
+
+/// What all watches share.
+#[derive(Debug)]
+pub struct Desk {
+    pub settings: Arc<Settings>,
+    pub subscriptions: Arc<subscription::Settings>,
+    pub ids: Ids,
+    /// Our requests that have no answer.
+    pub requests: BTreeMap<WatchRequest, Asker>,
+    next_request: u64,
+    pub outputs: VecDeque<Effect>,
+}
+
+impl Desk {
+    pub fn new(settings: Arc<Settings>, ids: Ids) -> Self {
+        Self {
+            subscriptions: Arc::new(subscriptions_of(&settings)),
+            settings,
+            ids,
+            requests: BTreeMap::new(),
+            next_request: 0,
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// Puts other settings into effect, for what begins from now on.
+    pub fn handle_settings(&mut self, settings: Arc<Settings>) {
+        self.subscriptions = Arc::new(subscriptions_of(&settings));
+        self.settings = settings;
+    }
+
+    pub fn send(&mut self, asker: Asker, request: Box<Request>, domain: &DomainName) {
+        self.next_request += 1;
+        let name = WatchRequest(self.next_request);
+        self.requests.insert(name, asker);
+        self.outputs.push_back(Effect::Send { name, request, domain: domain.clone() });
+    }
+
+    pub fn respond(&mut self, key: ServerKey, response: impl Into<Box<Response>>) {
+        self.outputs.push_back(Effect::Respond { key, response: response.into() });
+    }
+
+    pub fn stanza(&mut self, pair: &Arc<Pair>, stanza: Element) {
+        self.outputs.push_back(Effect::Stanza { pair: Arc::clone(pair), stanza });
+    }
+
+    pub fn record(&mut self, record: WatchRecord) {
+        self.outputs.push_back(Effect::Record(record));
+    }
+
+    pub fn changed(&mut self, direction: WatchDirection, pair: &Arc<Pair>, change: WatchChange) {
+        self.outputs.push_back(Effect::Changed { direction, pair: Arc::clone(pair), change });
+    }
+
+    pub fn lost(&mut self, direction: WatchDirection, pair: &Arc<Pair>, losses: Losses) {
+        if !losses.is_empty() {
+            self.outputs.push_back(Effect::Lost { direction, pair: Arc::clone(pair), losses });
+        }
+    }
+
+    /// Returns the address that requests to this XMPP user come to in dialogs with that SIP domain.
+    pub fn contact(&self, user: &Jid, domain: &DomainName) -> Option<NameAddr> {
+        let transport = match &self.settings.domain(domain)?.route {
+            Route::Fixed(hop) => hop.transport,
+            Route::Locate(hop) => hop.transport.unwrap_or(Transport::Tls),
+        };
+        let listeners = &self.settings.sip.listeners;
+        let is_it = |listener: &&Listener| listener.transport == transport;
+        contact(user, listeners.iter().find(is_it).or_else(|| listeners.first())?)
+    }
+
+    /// Returns how documents for a SIP domain are written.
+    pub fn document_options(&self, domain: &DomainName) -> DocumentOptions {
+        let Some(domain) = self.settings.domain(domain) else { return DocumentOptions::default() };
+        DocumentOptions {
+            profile: domain.to_sip.profile,
+            one_tuple: !domain.to_sip.profile.shows_resource(),
+            without_status: false,
+        }
+    }
+}
+
+fn subscriptions_of(settings: &Settings) -> subscription::Settings {
+    let watches = &settings.watches;
+    let event = Event::parse("presence").expect("a token is an event");
+    let mut subscriptions = subscription::Settings::new(event, HeaderText::from_static(PIDF_TYPE));
+    subscriptions.timing = settings.sip.timing;
+    subscriptions.headers = vec![(HeaderName::Allow, HeaderText::from_static(answers::ALLOW))];
+    subscriptions.expires = watches.expires;
+    subscriptions.expires_min = watches.expires_min;
+    subscriptions.expires_max = watches.expires_max;
+    subscriptions.pace = watches.pace;
+    subscriptions
+}

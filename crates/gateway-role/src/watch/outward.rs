@@ -1,0 +1,393 @@
+//! An XMPP user watches a SIP user (RFC 8048 §5.2).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use clock_types::{Date, Moment, Now, earliest};
+use sip_proto::endpoint::{Failure, ServerKey};
+use sip_proto::subscription::{Content, Kept, Parties, Subscriber, SubscriberOutput};
+use sip_types::header::{CallId, NameAddr};
+use sip_types::{Request, Response};
+use translate::jid_to_sip;
+use translate::presence::{Seen, read_document};
+use xmpp_types::jid::Jid;
+use xmpp_types::stanza::{self, PresenceType};
+use xmpp_types::xml::Element;
+
+use super::desk::{Asker, Desk, Slot};
+use super::effect::WatchChange;
+use super::record::{Authorisation, KeptDialog, WatchDirection, WatchRecord};
+use super::show::{Shown, nobody};
+use super::state::WatchState;
+use crate::conversation::Pair;
+
+/// How long a contact who does not exist is left alone: he may come to exist again.
+const ABSENT: Duration = Duration::from_secs(3600);
+
+/// One XMPP user's watch of one SIP user.
+#[derive(Debug)]
+pub struct Outward {
+    slot: Slot,
+    pair: Arc<Pair>,
+    authorisation: Authorisation,
+    subscriber: Subscriber,
+    shown: Shown,
+    /// A document that was read before its NOTIFY was taken.
+    read: Option<Seen>,
+    heard: Option<Date>,
+    trouble: Option<Box<str>>,
+    /// When what is shown is no longer true unless it works again.
+    stale: Option<Moment>,
+    /// When a contact that did not exist is asked about anew.
+    again: Option<Moment>,
+    /// Our tag in the dialog that is kept.
+    kept: Option<Box<str>>,
+    over: bool,
+    /// What the table knows it by.
+    pub(super) listed: Option<Box<str>>,
+    /// When the table wakes it.
+    pub(super) scheduled: Option<Moment>,
+}
+
+const DIRECTION: WatchDirection = WatchDirection::Outward;
+
+impl Outward {
+    /// Returns a watch that has not begun; `None` if the users have no SIP addresses.
+    pub fn new(slot: Slot, pair: &Arc<Pair>, desk: &Desk) -> Option<Self> {
+        let subscriber = Subscriber::new(parties(pair, desk)?, Arc::clone(&desk.subscriptions));
+        Some(Self::of(slot, pair, Authorisation::Pending, subscriber))
+    }
+
+    fn of(slot: Slot, pair: &Arc<Pair>, authorisation: Authorisation, subscriber: Subscriber) -> Self {
+        Self {
+            slot,
+            pair: Arc::clone(pair),
+            authorisation,
+            subscriber,
+            shown: Shown::default(),
+            read: None,
+            heard: None,
+            trouble: None,
+            stale: None,
+            again: None,
+            kept: None,
+            over: false,
+            listed: None,
+            scheduled: None,
+        }
+    }
+
+    /// Goes on from what an earlier process left. Without a dialog, what was allowed is asked for `within`.
+    pub fn recover(
+        slot: Slot,
+        pair: &Arc<Pair>,
+        authorisation: Authorisation,
+        dialog: Option<Kept>,
+        within: Duration,
+        desk: &Desk,
+        now: Now,
+    ) -> Option<Self> {
+        let parties = parties(pair, desk)?;
+        let settings = Arc::clone(&desk.subscriptions);
+        let dialog = dialog.filter(|_| authorisation != Authorisation::Denied);
+        let kept = dialog.as_ref().and_then(|kept| kept.dialog.local.tag()).map(Into::into);
+        let waits = dialog.is_none() && authorisation != Authorisation::Denied;
+        let subscriber = match dialog {
+            Some(kept) => Subscriber::resume(parties, kept, within, settings, now),
+            None => Subscriber::new(parties, settings),
+        };
+        let mut watch = Self::of(slot, pair, authorisation, subscriber);
+        watch.kept = kept;
+        watch.again = waits.then(|| now.moment + within);
+        Some(watch)
+    }
+
+    /// The XMPP user asks to watch. One who may already is told so again (RFC 6121 §3.1.3).
+    pub fn handle_subscribe(&mut self, is_new: bool, desk: &mut Desk, now: Now) {
+        if self.authorisation == Authorisation::Granted && !is_new {
+            self.say(PresenceType::Subscribed, desk);
+            self.answer_probe(&self.pair.xmpp.clone(), desk);
+            return self.ensure(desk, now);
+        }
+        if is_new || self.authorisation == Authorisation::Denied {
+            self.authorise(Authorisation::Pending, desk);
+            desk.changed(DIRECTION, &self.pair, WatchChange::Asked);
+        }
+        self.ensure(desk, now);
+    }
+
+    /// A probe adopts a watch that is older than this gateway.
+    pub fn handle_adopted(&mut self, desk: &mut Desk, now: Now) {
+        self.authorise(Authorisation::Granted, desk);
+        self.ensure(desk, now);
+    }
+
+    /// The XMPP user wishes it no more.
+    pub fn handle_unsubscribe(&mut self, desk: &mut Desk, now: Now) {
+        self.again = None;
+        self.subscriber.unsubscribe(now);
+        self.drain(desk, now);
+    }
+
+    /// The XMPP user's server asks what is known (RFC 6121 §4.3): answered at once from what is known, and never with
+    /// `unsubscribed`, which would destroy the contact.
+    pub fn handle_probe(&mut self, prober: &Jid, desk: &mut Desk, now: Now) {
+        self.answer_probe(prober, desk);
+        if self.authorisation == Authorisation::Granted {
+            self.ensure(desk, now);
+        }
+    }
+
+    fn answer_probe(&self, prober: &Jid, desk: &mut Desk) {
+        let stanzas = if self.authorisation == Authorisation::Granted {
+            self.shown.all(&self.pair, prober)
+        } else {
+            vec![nobody(&self.pair, prober)]
+        };
+        for stanza in stanzas {
+            desk.stanza(&self.pair, stanza);
+        }
+    }
+
+    /// The XMPP user has come online.
+    pub fn handle_online(&mut self, desk: &mut Desk, now: Now) {
+        if self.authorisation == Authorisation::Granted {
+            self.ensure(desk, now);
+        }
+    }
+
+    /// Makes sure that there is a dialog, or one is being asked for.
+    fn ensure(&mut self, desk: &mut Desk, now: Now) {
+        if self.subscriber.name().is_none() && !self.is_resting(now) {
+            self.again = None;
+            self.subscriber.subscribe(now, &mut desk.ids);
+            self.drain(desk, now);
+        }
+    }
+
+    /// A peer that fails is not asked more often because somebody comes online.
+    fn is_resting(&self, now: Now) -> bool {
+        self.trouble.is_some() && self.subscriber.poll_timeout().is_some_and(|next| next > now.moment)
+    }
+
+    /// Hears a NOTIFY of the watch's dialog.
+    pub fn handle_notify(&mut self, key: ServerKey, notify: &Request, desk: &mut Desk, now: Now) {
+        let refusal = match self.read(notify, desk) {
+            Ok(seen) => {
+                self.read = seen;
+                None
+            }
+            Err(refusal) => Some(refusal),
+        };
+        self.subscriber.handle_notify(key, notify, refusal, now, &mut desk.ids);
+        self.drain(desk, now);
+        self.read = None;
+    }
+
+    fn read(&self, notify: &Request, desk: &mut Desk) -> Result<Option<Seen>, Box<Response>> {
+        let Some(content) = Content::of(notify) else { return Ok(None) };
+        self.read_content(&content, desk).map(Some).map_err(|refusal| Box::new(refusal.response(notify)))
+    }
+
+    fn read_content(&self, content: &Content, desk: &mut Desk) -> Result<Seen, Box<translate::Refusal>> {
+        match read_document(&content.content_type, &content.body, &desk.settings.watches.states) {
+            Ok(read) => {
+                desk.lost(DIRECTION, &self.pair, read.losses);
+                Ok(read.value)
+            }
+            Err(refusal) => {
+                let why = refusal.reason.as_str().to_owned();
+                desk.changed(DIRECTION, &self.pair, WatchChange::Unreadable(why));
+                Err(refusal)
+            }
+        }
+    }
+
+    pub fn handle_response(&mut self, response: &Response, desk: &mut Desk, now: Now) {
+        self.subscriber.handle_response(response, now, &mut desk.ids);
+        self.drain(desk, now);
+    }
+
+    pub fn handle_failure(&mut self, failure: Failure, desk: &mut Desk, now: Now) {
+        self.subscriber.handle_failure(failure, now);
+        self.drain(desk, now);
+    }
+
+    pub fn handle_timeout(&mut self, desk: &mut Desk, now: Now) {
+        if self.stale.is_some_and(|stale| stale <= now.moment) {
+            self.stale = None;
+            self.show(Vec::new(), desk);
+        }
+        if self.again.is_some_and(|again| again <= now.moment) {
+            self.again = None;
+            self.subscriber.subscribe(now, &mut desk.ids);
+        }
+        self.subscriber.handle_timeout(now, &mut desk.ids);
+        self.drain(desk, now);
+    }
+
+    pub fn poll_timeout(&self) -> Option<Moment> {
+        earliest(self.subscriber.poll_timeout(), earliest(self.stale, self.again))
+    }
+
+    /// Returns what names the messages of its dialog: the Call-ID and our tag.
+    pub fn name(&self) -> Option<(&CallId, &str)> {
+        self.subscriber.name()
+    }
+
+    pub const fn pair(&self) -> &Arc<Pair> {
+        &self.pair
+    }
+
+    /// Returns whether nothing of it is left.
+    pub const fn is_over(&self) -> bool {
+        self.over
+    }
+
+    /// Returns whether the XMPP user sees the SIP user available.
+    pub fn is_available(&self) -> bool {
+        self.shown.is_available()
+    }
+
+    pub fn state(&self, now: Now) -> WatchState {
+        let dialogs: Vec<Moment> = self.subscriber.expires().into_iter().collect();
+        let lives = dialogs.first().is_some_and(|expires| *expires > now.moment);
+        WatchState {
+            direction: DIRECTION,
+            pair: Arc::clone(&self.pair),
+            authorisation: self.authorisation,
+            is_wrong: self.authorisation == Authorisation::Granted && !lives,
+            dialogs,
+            next: self.poll_timeout(),
+            shown: translate::presence::in_words(self.shown.devices()),
+            heard: self.heard,
+            trouble: self.trouble.as_deref().map(str::to_owned),
+        }
+    }
+
+    fn drain(&mut self, desk: &mut Desk, now: Now) {
+        while let Some(output) = self.subscriber.poll_output() {
+            match output {
+                SubscriberOutput::Send { request, next_hop: _ } => {
+                    desk.send(Asker::Outward(self.slot), request, self.pair.sip.domain());
+                }
+                SubscriberOutput::Respond { key, response } => desk.respond(key, response),
+                SubscriberOutput::Pending => {}
+                SubscriberOutput::Notified(content) => self.notified(content.as_ref(), desk, now),
+                SubscriberOutput::Refused(why) => self.denied(why, desk),
+                SubscriberOutput::NoResource(why) => self.absent(why, desk, now),
+                SubscriberOutput::Frozen => {}
+                SubscriberOutput::Failing { trouble, again: _ } => {
+                    self.failing(&trouble.to_string(), desk, now)
+                }
+                SubscriberOutput::Lapsed => self.show(Vec::new(), desk),
+                SubscriberOutput::Unsubscribed => self.ended(desk),
+                SubscriberOutput::Keep(kept) => self.keep(*kept, desk),
+                SubscriberOutput::Forget => self.forget_dialog(desk),
+            }
+        }
+    }
+
+    fn notified(&mut self, content: Option<&Content>, desk: &mut Desk, now: Now) {
+        // A document inside a 2xx was not read before.
+        let seen = match self.read.take() {
+            Some(seen) => Some(seen),
+            None => content.and_then(|content| self.read_content(content, desk).ok()),
+        };
+        self.heard = Some(now.date);
+        (self.stale, self.again) = (None, None);
+        if self.trouble.take().is_some() {
+            desk.changed(DIRECTION, &self.pair, WatchChange::Works);
+        }
+        if self.authorisation != Authorisation::Granted {
+            self.authorise(Authorisation::Granted, desk);
+            desk.changed(DIRECTION, &self.pair, WatchChange::Granted);
+            self.say(PresenceType::Subscribed, desk);
+        }
+        // Nothing said is nothing known, not somebody gone (RFC 8048 §5.2.1).
+        if let Some(seen) = seen {
+            self.show(seen.resources, desk);
+        }
+    }
+
+    fn denied(&mut self, why: String, desk: &mut Desk) {
+        self.authorise(Authorisation::Denied, desk);
+        self.show(Vec::new(), desk);
+        self.say(PresenceType::Unsubscribed, desk);
+        desk.changed(DIRECTION, &self.pair, WatchChange::Denied(why));
+    }
+
+    /// A contact that never was is refused; one that was may come back.
+    fn absent(&mut self, why: String, desk: &mut Desk, now: Now) {
+        if self.authorisation == Authorisation::Granted {
+            self.show(Vec::new(), desk);
+            self.again = Some(now.moment + ABSENT);
+            self.trouble = Some(why.as_str().into());
+            desk.changed(DIRECTION, &self.pair, WatchChange::Failing(why));
+        } else {
+            self.denied(why, desk);
+        }
+    }
+
+    fn failing(&mut self, why: &str, desk: &mut Desk, now: Now) {
+        if self.trouble.as_deref() != Some(why) {
+            desk.changed(DIRECTION, &self.pair, WatchChange::Failing(why.to_owned()));
+        }
+        self.trouble = Some(why.into());
+        if self.stale.is_none() && self.shown.is_available() {
+            self.stale = Some(now.moment + desk.settings.watches.stale_after);
+        }
+    }
+
+    fn ended(&mut self, desk: &mut Desk) {
+        self.show(Vec::new(), desk);
+        self.say(PresenceType::Unsubscribed, desk);
+        desk.changed(DIRECTION, &self.pair, WatchChange::Ended);
+        desk.record(WatchRecord::Forgotten { direction: DIRECTION, pair: Arc::clone(&self.pair) });
+        self.over = true;
+    }
+
+    fn authorise(&mut self, authorisation: Authorisation, desk: &mut Desk) {
+        self.authorisation = authorisation;
+        let pair = Arc::clone(&self.pair);
+        desk.record(WatchRecord::Authorisation { direction: DIRECTION, pair, authorisation });
+    }
+
+    fn keep(&mut self, kept: Kept, desk: &mut Desk) {
+        let tag: Option<Box<str>> = kept.dialog.local.tag().map(Into::into);
+        if tag != self.kept {
+            self.forget_dialog(desk);
+            self.kept = tag;
+        }
+        let (pair, kept) = (Arc::clone(&self.pair), Box::new(KeptDialog::of(&kept)));
+        desk.record(WatchRecord::Dialog { direction: DIRECTION, pair, kept });
+    }
+
+    fn forget_dialog(&mut self, desk: &mut Desk) {
+        if let Some(tag) = self.kept.take() {
+            desk.record(WatchRecord::DialogEnded { tag });
+        }
+    }
+
+    fn show(&mut self, devices: Vec<translate::presence::Resource>, desk: &mut Desk) {
+        for stanza in self.shown.replace(&self.pair, devices) {
+            desk.stanza(&self.pair, stanza);
+        }
+    }
+
+    fn say(&self, kind: PresenceType, desk: &mut Desk) {
+        let stanza: Element = stanza::presence(Some(kind), &self.pair.sip, &self.pair.xmpp);
+        desk.stanza(&self.pair, stanza);
+    }
+}
+
+fn parties(pair: &Pair, desk: &Desk) -> Option<Parties> {
+    let address = |jid: &Jid| jid_to_sip(jid, translate::Profile::BareAddress).ok();
+    let (from, to) = (address(&pair.xmpp)?, address(&pair.sip)?);
+    Some(Parties {
+        target: to.clone().into(),
+        from: NameAddr::new(from),
+        to: NameAddr::new(to),
+        contact: desk.contact(&pair.xmpp, pair.sip.domain())?,
+    })
+}

@@ -1,0 +1,470 @@
+//! All watches, by their users.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clock_types::{Ids, Moment, Now};
+use sip_proto::endpoint::{Failure, ServerKey};
+use sip_proto::subscription::{Kept, admit};
+use sip_types::{HeaderText, Request, Response};
+use translate::presence::{PIDF_TYPE, read_stanza};
+use xmpp_types::jid::Jid;
+use xmpp_types::stanza::PresenceType;
+use xmpp_types::stanza_error::StanzaError;
+use xmpp_types::xml::Element;
+use xmpp_types::{ns, stanza};
+
+use super::desk::{Asker, Desk, Slot};
+use super::effect::{Effect, WatchRequest};
+use super::inward::{Inward, gone};
+use super::outward::Outward;
+use super::record::{KeptDialog, KeptWatch, WatchDirection};
+use super::show::nobody;
+use super::state::WatchState;
+use crate::conversation::Pair;
+use crate::settings::Settings;
+
+/// All watches of a gateway.
+#[derive(Debug)]
+pub struct Watches {
+    desk: Desk,
+    outward: BTreeMap<Slot, Outward>,
+    inward: BTreeMap<Slot, Inward>,
+    /// By [`Pair::key`].
+    outward_by_pair: BTreeMap<Arc<str>, Slot>,
+    inward_by_pair: BTreeMap<Arc<str>, Slot>,
+    /// Subscribers by our tag, which is in the To of their NOTIFYs; notifiers by ours, in the To of SUBSCRIBEs.
+    outward_by_tag: BTreeMap<Box<str>, Slot>,
+    inward_by_tag: BTreeMap<Box<str>, Slot>,
+    /// How many users somebody watches, by his bare address.
+    watching: BTreeMap<Box<str>, usize>,
+    /// Deadlines, of which the watch knows whether it means them.
+    deadlines: BinaryHeap<Reverse<(Moment, WatchDirection, Slot)>>,
+    next_slot: Slot,
+}
+
+/// How much the watches are, in numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WatchCount {
+    /// XMPP users' watches of SIP users.
+    pub outward: usize,
+    /// SIP users' watches of XMPP users.
+    pub inward: usize,
+}
+
+impl Watches {
+    /// Returns the watches that an earlier process left.
+    #[must_use]
+    pub fn new(settings: Arc<Settings>, recovered: Vec<KeptWatch>, ids: Ids, now: Now) -> Self {
+        let mut watches = Self {
+            desk: Desk::new(settings, ids),
+            outward: BTreeMap::new(),
+            inward: BTreeMap::new(),
+            outward_by_pair: BTreeMap::new(),
+            inward_by_pair: BTreeMap::new(),
+            outward_by_tag: BTreeMap::new(),
+            inward_by_tag: BTreeMap::new(),
+            watching: BTreeMap::new(),
+            deadlines: BinaryHeap::new(),
+            next_slot: 0,
+        };
+        for kept in recovered {
+            watches.recover(kept, now);
+        }
+        watches
+    }
+
+    fn recover(&mut self, kept: KeptWatch, now: Now) {
+        let KeptWatch { direction, pair, authorisation, dialogs } = kept;
+        let mut dialogs: Vec<Kept> = dialogs.into_iter().filter_map(KeptDialog::read).collect();
+        match direction {
+            WatchDirection::Outward => {
+                let slot = self.slot();
+                let spread = u64::try_from(self.desk.settings.watches.spread.as_millis()).unwrap_or(0);
+                let within = Duration::from_millis(self.desk.ids.below(spread));
+                let desk = &self.desk;
+                if let Some(watch) =
+                    Outward::recover(slot, &pair, authorisation, dialogs.pop(), within, desk, now)
+                {
+                    self.insert_outward(slot, watch);
+                }
+            }
+            WatchDirection::Inward => {
+                let slot = self.slot();
+                let watch = Inward::recover(slot, &pair, authorisation, dialogs, &mut self.desk, now);
+                self.insert_inward(slot, watch);
+                self.settle_inward(slot);
+            }
+        }
+    }
+
+    /// Puts other settings into effect.
+    pub fn handle_settings(&mut self, settings: Arc<Settings>) {
+        self.desk.handle_settings(settings);
+    }
+
+    /// Takes a presence stanza of an XMPP user to a SIP user, which both may be sent and received.
+    pub fn handle_presence(&mut self, presence: &Element, from: &Jid, to: &Jid, now: Now) {
+        let pair = Arc::new(Pair::new(from, to));
+        let Ok(kind) = PresenceType::of(presence) else { return };
+        match kind {
+            Some(PresenceType::Subscribe) => self.subscribe(&pair, now),
+            Some(PresenceType::Unsubscribe) => {
+                self.with_outward(&pair, |watch, desk| watch.handle_unsubscribe(desk, now));
+            }
+            Some(PresenceType::Probe) => self.probe(&pair, from, now),
+            Some(PresenceType::Subscribed) => {
+                self.with_inward(&pair, |watch, desk| watch.handle_subscribed(desk, now));
+            }
+            Some(PresenceType::Unsubscribed) => {
+                self.with_inward(&pair, |watch, desk| watch.handle_unsubscribed(desk, now));
+            }
+            Some(PresenceType::Error) => {
+                let error = presence.child("error", ns::SERVER).and_then(StanzaError::from_element);
+                if let Some(error) = error {
+                    self.with_inward(&pair, |watch, desk| watch.handle_error(&error, desk, now));
+                }
+            }
+            None | Some(PresenceType::Unavailable) => {
+                let read = read_stanza(presence);
+                self.with_inward(&pair, |watch, desk| {
+                    desk.lost(WatchDirection::Inward, watch.pair(), read.losses);
+                    watch.handle_resource(read.value, desk, now);
+                });
+                if kind.is_none() {
+                    self.with_outward(&pair, |watch, desk| watch.handle_online(desk, now));
+                }
+            }
+        }
+    }
+
+    fn subscribe(&mut self, pair: &Arc<Pair>, now: Now) {
+        let known = self.outward_by_pair.contains_key(&pair.key);
+        if !known && !self.begin_outward(pair) {
+            let refusal = stanza::presence(Some(PresenceType::Unsubscribed), &pair.sip, &pair.xmpp);
+            return self.desk.stanza(pair, refusal);
+        }
+        self.with_outward(pair, |watch, desk| watch.handle_subscribe(!known, desk, now));
+    }
+
+    /// A probe for somebody of whom nothing is known says nothing about permission, and is answered so.
+    fn probe(&mut self, pair: &Arc<Pair>, prober: &Jid, now: Now) {
+        if self.outward_by_pair.contains_key(&pair.key) {
+            return self.with_outward(pair, |watch, desk| watch.handle_probe(prober, desk, now));
+        }
+        self.desk.stanza(pair, nobody(pair, prober));
+        if self.desk.settings.watches.adopt_probes && self.begin_outward(pair) {
+            self.with_outward(pair, |watch, desk| watch.handle_adopted(desk, now));
+        }
+    }
+
+    /// Takes a SUBSCRIBE of a SIP user for an XMPP user; whoever sent it may speak for the SIP user.
+    pub fn handle_subscribe(&mut self, key: ServerKey, request: &Request, pair: &Arc<Pair>, now: Now) {
+        let asked = match admit(request, &self.desk.subscriptions, PIDF_TYPE) {
+            Ok(asked) => asked,
+            Err(refusal) => return self.desk.respond(key, refusal),
+        };
+        let slot = match self.inward_by_pair.get(&pair.key) {
+            Some(slot) => *slot,
+            None => {
+                if !self.may_watch(pair.sip.bare_str()) {
+                    let words = format!(
+                        "Forbidden: {} contacts are watched already, and no more may be",
+                        self.desk.settings.watches.watched_max
+                    );
+                    let reason = HeaderText::clean(&words).text;
+                    return self.desk.respond(key, Response::to(request, 403).with_reason(&reason));
+                }
+                let slot = self.slot();
+                self.insert_inward(slot, Inward::new(slot, pair));
+                slot
+            }
+        };
+        let Some(watch) = self.inward.get_mut(&slot) else { return };
+        watch.handle_subscribe(key, request, asked, &mut self.desk, now);
+        self.settle_inward(slot);
+    }
+
+    /// Returns whose dialog a request with this To tag of ours is in.
+    #[must_use]
+    pub fn pair_of(&self, request: &Request) -> Option<&Arc<Pair>> {
+        let tag = request.to().tag()?;
+        let inward = || self.inward.get(self.inward_by_tag.get(tag)?).map(Inward::pair);
+        self.outward_by_tag
+            .get(tag)
+            .and_then(|slot| self.outward.get(slot))
+            .map(Outward::pair)
+            .or_else(inward)
+    }
+
+    /// Takes a SUBSCRIBE or NOTIFY in a dialog of ours: one whose [`Self::pair_of`] there is.
+    pub fn handle_inside(&mut self, key: ServerKey, request: &Request, now: Now) {
+        let tag = request.to().tag().unwrap_or_default();
+        if let Some(slot) = self.outward_by_tag.get(tag).copied() {
+            if let Some(watch) = self.outward.get_mut(&slot) {
+                watch.handle_notify(key, request, &mut self.desk, now);
+            }
+            return self.settle_outward(slot);
+        }
+        let Some(slot) = self.inward_by_tag.get(tag).copied() else {
+            return self.desk.respond(key, Response::to(request, 481));
+        };
+        match admit(request, &self.desk.subscriptions, PIDF_TYPE) {
+            Ok(asked) => {
+                if let Some(watch) = self.inward.get_mut(&slot) {
+                    watch.handle_inside(tag, key, request, &asked, &mut self.desk, now);
+                }
+            }
+            Err(refusal) => self.desk.respond(key, refusal),
+        }
+        self.settle_inward(slot);
+    }
+
+    /// Hears the final answer to a request.
+    pub fn handle_response(&mut self, name: WatchRequest, response: &Response, now: Now) {
+        match self.desk.requests.remove(&name) {
+            Some(Asker::Outward(slot)) => {
+                if let Some(watch) = self.outward.get_mut(&slot) {
+                    watch.handle_response(response, &mut self.desk, now);
+                }
+                self.settle_outward(slot);
+            }
+            Some(Asker::Inward(slot, tag)) => {
+                if let Some(watch) = self.inward.get_mut(&slot) {
+                    watch.handle_response(&tag, response, &mut self.desk, now);
+                }
+                self.settle_inward(slot);
+            }
+            None => {}
+        }
+    }
+
+    /// Learns that a request has no final answer.
+    pub fn handle_failure(&mut self, name: WatchRequest, failure: Failure, now: Now) {
+        match self.desk.requests.remove(&name) {
+            Some(Asker::Outward(slot)) => {
+                if let Some(watch) = self.outward.get_mut(&slot) {
+                    watch.handle_failure(failure, &mut self.desk, now);
+                }
+                self.settle_outward(slot);
+            }
+            Some(Asker::Inward(slot, tag)) => {
+                if let Some(watch) = self.inward.get_mut(&slot) {
+                    watch.handle_failure(&tag, &failure, &mut self.desk, now);
+                }
+                self.settle_inward(slot);
+            }
+            None => {}
+        }
+    }
+
+    /// Before a planned end: SIP users' programs are told to subscribe anew (RFC 6665 §4.1.3). What XMPP users watch goes on
+    /// in the next process.
+    pub fn handle_stop(&mut self, now: Now) {
+        let slots: Vec<Slot> = self.inward.keys().copied().collect();
+        for slot in slots {
+            if let Some(watch) = self.inward.get_mut(&slot) {
+                watch.handle_stop(&mut self.desk, now);
+            }
+            self.settle_inward(slot);
+        }
+    }
+
+    /// Returns whether nothing waits for an answer.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        self.desk.requests.is_empty()
+    }
+
+    /// Fires what is due.
+    pub fn handle_timeout(&mut self, now: Now) {
+        while let Some(Reverse((at, direction, slot))) = self.deadlines.peek().copied() {
+            if at > now.moment {
+                break;
+            }
+            self.deadlines.pop();
+            match direction {
+                WatchDirection::Outward => self.wake_outward(slot, at, now),
+                WatchDirection::Inward => self.wake_inward(slot, at, now),
+            }
+        }
+    }
+
+    fn wake_outward(&mut self, slot: Slot, at: Moment, now: Now) {
+        let Some(watch) = self.outward.get_mut(&slot).filter(|watch| watch.scheduled == Some(at)) else {
+            return;
+        };
+        watch.scheduled = None;
+        if watch.poll_timeout().is_some_and(|next| next <= now.moment) {
+            watch.handle_timeout(&mut self.desk, now);
+        }
+        self.settle_outward(slot);
+    }
+
+    fn wake_inward(&mut self, slot: Slot, at: Moment, now: Now) {
+        let Some(watch) = self.inward.get_mut(&slot).filter(|watch| watch.scheduled == Some(at)) else {
+            return;
+        };
+        watch.scheduled = None;
+        if watch.poll_timeout().is_some_and(|next| next <= now.moment) {
+            watch.handle_timeout(&mut self.desk, now);
+        }
+        self.settle_inward(slot);
+    }
+
+    /// Returns when to call [`Self::handle_timeout`]; it may turn out that nothing is due.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Moment> {
+        self.deadlines.peek().map(|Reverse((at, ..))| *at)
+    }
+
+    /// Returns what is wanted next; drain it before the next input.
+    pub fn poll_output(&mut self) -> Option<Effect> {
+        self.desk.outputs.pop_front()
+    }
+
+    /// Returns how many there are.
+    #[must_use]
+    pub fn count(&self) -> WatchCount {
+        WatchCount { outward: self.outward.len(), inward: self.inward.len() }
+    }
+
+    /// Returns the watches in which a user takes part, by his bare address; all of them without one.
+    #[must_use]
+    pub fn states(&self, user: Option<&str>, now: Now) -> Vec<WatchState> {
+        let concerns =
+            |pair: &Pair| user.is_none_or(|user| pair.xmpp.bare_str() == user || pair.sip.bare_str() == user);
+        let outward =
+            self.outward.values().filter(|watch| concerns(watch.pair())).map(|watch| watch.state(now));
+        let inward =
+            self.inward.values().filter(|watch| concerns(watch.pair())).map(|watch| watch.state(now));
+        outward.chain(inward).collect()
+    }
+
+    fn slot(&mut self) -> Slot {
+        self.next_slot = self.next_slot.wrapping_add(1);
+        self.next_slot
+    }
+
+    fn may_watch(&self, watcher: &str) -> bool {
+        self.watching.get(watcher).is_none_or(|count| *count < self.desk.settings.watches.watched_max)
+    }
+
+    fn begin_outward(&mut self, pair: &Arc<Pair>) -> bool {
+        if !self.may_watch(pair.xmpp.bare_str()) {
+            return false;
+        }
+        let slot = self.slot();
+        match Outward::new(slot, pair, &self.desk) {
+            Some(watch) => {
+                self.insert_outward(slot, watch);
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn insert_outward(&mut self, slot: Slot, watch: Outward) {
+        let pair = Arc::clone(watch.pair());
+        *self.watching.entry(pair.xmpp.bare_str().into()).or_default() += 1;
+        self.outward_by_pair.insert(Arc::clone(&pair.key), slot);
+        self.outward.insert(slot, watch);
+        self.settle_outward(slot);
+    }
+
+    fn insert_inward(&mut self, slot: Slot, watch: Inward) {
+        let pair = Arc::clone(watch.pair());
+        *self.watching.entry(pair.sip.bare_str().into()).or_default() += 1;
+        self.inward_by_pair.insert(Arc::clone(&pair.key), slot);
+        self.inward.insert(slot, watch);
+    }
+
+    fn with_outward(&mut self, pair: &Arc<Pair>, act: impl FnOnce(&mut Outward, &mut Desk)) {
+        let Some(slot) = self.outward_by_pair.get(&pair.key).copied() else { return };
+        if let Some(watch) = self.outward.get_mut(&slot) {
+            act(watch, &mut self.desk);
+        }
+        self.settle_outward(slot);
+    }
+
+    fn with_inward(&mut self, pair: &Arc<Pair>, act: impl FnOnce(&mut Inward, &mut Desk)) {
+        let Some(slot) = self.inward_by_pair.get(&pair.key).copied() else { return };
+        if let Some(watch) = self.inward.get_mut(&slot) {
+            act(watch, &mut self.desk);
+        }
+        self.settle_inward(slot);
+    }
+
+    /// After any input: the watch's tag and deadline are known, or it is forgotten.
+    fn settle_outward(&mut self, slot: Slot) {
+        let Some(watch) = self.outward.get_mut(&slot) else { return };
+        let tag = if watch.is_over() { None } else { watch.name().map(|(_, tag)| tag) };
+        if watch.listed.as_deref() != tag {
+            let tag: Option<Box<str>> = tag.map(Into::into);
+            if let Some(old) = std::mem::replace(&mut watch.listed, tag.clone()) {
+                self.outward_by_tag.remove(&old);
+            }
+            if let Some(tag) = tag {
+                self.outward_by_tag.insert(tag, slot);
+            }
+        }
+        if watch.is_over() {
+            let pair = Arc::clone(watch.pair());
+            self.outward.remove(&slot);
+            self.outward_by_pair.remove(&pair.key);
+            return self.forget_watcher(pair.xmpp.bare_str());
+        }
+        if let Some(at) = earlier(watch.poll_timeout(), &mut watch.scheduled) {
+            self.deadlines.push(Reverse((at, WatchDirection::Outward, slot)));
+        }
+    }
+
+    fn settle_inward(&mut self, slot: Slot) {
+        let Some(watch) = self.inward.get_mut(&slot) else { return };
+        if !watch.tags().eq(watch.listed.iter().map(|tag| &**tag)) {
+            let tags: Vec<Box<str>> = watch.tags().map(Into::into).collect();
+            for old in std::mem::replace(&mut watch.listed, tags.clone()) {
+                self.inward_by_tag.remove(&old);
+            }
+            for tag in tags {
+                self.inward_by_tag.insert(tag, slot);
+            }
+        }
+        if let Some(at) = earlier(watch.poll_timeout(), &mut watch.scheduled) {
+            self.deadlines.push(Reverse((at, WatchDirection::Inward, slot)));
+        }
+        let pair = Arc::clone(watch.pair());
+        let (farewell, over) = (watch.take_farewell(), watch.is_over());
+        // Whoever is seen to be available by the other direction's dialog has not gone.
+        let seen = || self.outward_by_pair.get(&pair.key).and_then(|slot| self.outward.get(slot));
+        if farewell && !seen().is_some_and(Outward::is_available) {
+            self.desk.stanza(&pair, gone(&pair));
+        }
+        if over {
+            self.inward.remove(&slot);
+            self.inward_by_pair.remove(&pair.key);
+            self.forget_watcher(pair.sip.bare_str());
+        }
+    }
+
+    fn forget_watcher(&mut self, watcher: &str) {
+        if let Some(count) = self.watching.get_mut(watcher) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.watching.remove(watcher);
+            }
+        }
+    }
+}
+
+/// Returns the deadline to set, if it is earlier than the one that is set.
+fn earlier(wanted: Option<Moment>, scheduled: &mut Option<Moment>) -> Option<Moment> {
+    let at = wanted?;
+    if scheduled.is_some_and(|scheduled| scheduled <= at) {
+        return None;
+    }
+    *scheduled = Some(at);
+    Some(at)
+}

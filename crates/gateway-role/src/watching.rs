@@ -1,0 +1,145 @@
+//! Watches carried out: what they order goes to the endpoint, the link and the store, and what comes from there goes to
+//! them.
+
+use std::sync::Arc;
+
+use clock_types::Now;
+use sip_proto::endpoint::{ServerKey, Source};
+use sip_types::{Method, Request};
+use xmpp_proto::link::ReceivedId;
+use xmpp_types::stanza::{self, PresenceType};
+use xmpp_types::xml::Element;
+
+use crate::conversation::Pair;
+use crate::gateway::{Gateway, Ours, Output};
+use crate::links::Sent;
+use crate::notice::{Notice, Private};
+use crate::policy::Access;
+use crate::record::{NotStored, Record, Ticket};
+use crate::watch::Effect;
+
+/// Tickets of watches begin here; those of messages never come so far.
+const FIRST_TICKET: u64 = 1 << 63;
+
+impl Gateway {
+    /// Takes a presence stanza. What it changes for good is on disk before the link hears that it is settled, so that a
+    /// permission that a user gave is not lost with the process.
+    pub(crate) fn handle_presence_stanza(
+        &mut self,
+        link: usize,
+        n: ReceivedId,
+        presence: &Element,
+        now: Now,
+    ) {
+        let parties = stanza::from(presence).ok().flatten().zip(stanza::to(presence).ok().flatten());
+        let Some((from, to)) = parties else { return self.links.settle(link, n, now) };
+        if self.settings.domain(to.domain()).is_none() || to.local().is_none() {
+            return self.links.settle(link, n, now);
+        }
+        let kind = PresenceType::of(presence).ok().flatten();
+        if self.settings.policy.judge(&to).access == Access::Refused {
+            // What an unknown user's watcher hears (RFC 8048 §5.2.2), and nothing of what a user's own hears.
+            if kind == Some(PresenceType::Subscribe) {
+                let refusal =
+                    stanza::presence(Some(PresenceType::Unsubscribed), to.to_bare().as_jid(), &from);
+                self.links.reply(link, refusal, Sent::Courtesy, now);
+            }
+            return self.links.settle(link, n, now);
+        }
+        let before = self.next_watch_ticket;
+        self.watches.handle_presence(presence, &from, &to, now);
+        self.pump_watches(now);
+        if self.next_watch_ticket == before {
+            return self.links.settle(link, n, now);
+        }
+        self.unstored.insert(Ticket(FIRST_TICKET + self.next_watch_ticket - 1), (link, n));
+    }
+
+    /// Learns what became of a record of a watch: one that could not be kept is repeated by what comes next.
+    pub(crate) fn watch_stored(&mut self, ticket: Ticket, stored: &Result<(), NotStored>, now: Now) {
+        if let (Some((link, n)), Ok(())) = (self.unstored.remove(&ticket), stored) {
+            self.links.settle(link, n, now);
+        }
+    }
+
+    /// Takes a SUBSCRIBE that is in no dialog.
+    pub(crate) fn handle_subscribe(&mut self, key: ServerKey, request: &Request, source: &Source, now: Now) {
+        match self.admit_users(request, source, &[]) {
+            Ok((to, from)) => {
+                let pair = Arc::new(Pair::new(&to, &from));
+                self.watches.handle_subscribe(key, request, &pair, now);
+            }
+            Err(response) => self.endpoint.respond(key, *response, now),
+        }
+    }
+
+    /// Takes a request in a dialog of a watch; `false` if it is in none.
+    pub(crate) fn handle_watch_inside(
+        &mut self,
+        key: ServerKey,
+        request: &Request,
+        source: &Source,
+        now: Now,
+    ) -> bool {
+        if !matches!(request.method(), Method::Subscribe | Method::Notify) {
+            return false;
+        }
+        let Some(pair) = self.watches.pair_of(request).map(Arc::clone) else { return false };
+        let settings = Arc::clone(&self.settings);
+        let admitted = match settings.domain(pair.domain()) {
+            None => Err("its domain is no longer served here".to_owned()),
+            Some(domain) => domain.peers.admit(source),
+        };
+        match admitted {
+            Ok(()) => self.watches.handle_inside(key, request, now),
+            Err(reason) => {
+                let reason = format!("{} may not speak for {}: {reason}", source.remote, pair.domain());
+                let response = self.refuse(request, 403, &reason);
+                self.endpoint.respond(key, *response, now);
+            }
+        }
+        true
+    }
+
+    /// Carries out what the watches want.
+    pub(crate) fn handle_watch_effect(&mut self, effect: Effect, now: Now) {
+        match effect {
+            Effect::Stanza { pair, stanza } => {
+                self.links.send(stanza, Sent::Courtesy, || format!("{} {}", pair.sip, pair.xmpp), now);
+            }
+            Effect::Send { name, request, domain } => {
+                let settings = Arc::clone(&self.settings);
+                match settings.domain(&domain) {
+                    Some(domain) => {
+                        self.send(Ours::Watch(name), *request, &domain.route, now);
+                    }
+                    None => {
+                        let reason = "its domain is no longer served here".to_owned();
+                        let failure = sip_proto::endpoint::Failure::NoTransport { reason };
+                        self.watches.handle_failure(name, failure, now);
+                    }
+                }
+            }
+            Effect::Respond { key, response } => self.endpoint.respond(key, *response, now),
+            Effect::Record(record) => {
+                let ticket = Ticket(FIRST_TICKET + self.next_watch_ticket);
+                self.next_watch_ticket += 1;
+                self.outputs.push_back(Output::Record { ticket, record: Record::Watch(Box::new(record)) });
+            }
+            Effect::Changed { direction, pair, change } => {
+                let (xmpp, sip) = (Private(pair.xmpp.to_string()), Private(pair.sip.to_string()));
+                self.notice(Notice::Watch { direction, xmpp, sip, change });
+            }
+            Effect::Lost { direction, pair, losses } => {
+                let (xmpp, sip) = (Private(pair.xmpp.to_string()), Private(pair.sip.to_string()));
+                self.notice(Notice::WatchLost { direction, xmpp, sip, losses });
+            }
+        }
+    }
+
+    fn pump_watches(&mut self, now: Now) {
+        while let Some(effect) = self.watches.poll_output() {
+            self.handle_watch_effect(effect, now);
+        }
+    }
+}

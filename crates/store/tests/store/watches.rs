@@ -1,0 +1,78 @@
+//! Who may see whom, over a restart.
+
+use std::sync::Arc;
+
+use clock_types::Date;
+use gateway_role::{Authorisation, KeptDialog, KeptWatch, Pair, Record, WatchDirection, WatchRecord};
+use store::Store;
+
+use crate::support::{Place, commit};
+
+fn pair() -> Arc<Pair> {
+    Arc::new(Pair::of_key("ann@bücher.example bob@s.example").expect("it is a key"))
+}
+
+fn kept(tag: &str, number: u32) -> KeptDialog {
+    KeptDialog {
+        tag: tag.to_owned(),
+        call_id: "c1@host".to_owned(),
+        local: format!("<sip:ann@xn--bcher-kva.example>;tag={tag}"),
+        remote: "<sip:bob@s.example>;tag=b;epid=2c19".to_owned(),
+        local_seq: number,
+        remote_seq: None,
+        target: "sip:bob@s.example;opaque=user:epid:Kq1;gruu".to_owned(),
+        routes: vec![b"<sip:pool.s.example;ms-route-sig=\xFF\xC3;lr>".to_vec(), b"<sip:b;lr>".to_vec()],
+        secure: false,
+        event: "presence;id=7".to_owned(),
+        authorised: true,
+        expires: Date::from_unix_millis(1_800_000_000_123),
+    }
+}
+
+fn dialog(direction: WatchDirection, tag: &str, number: u32) -> Record {
+    let kept = Box::new(kept(tag, number));
+    Record::Watch(Box::new(WatchRecord::Dialog { direction, pair: pair(), kept }))
+}
+
+fn authorisation(direction: WatchDirection, authorisation: Authorisation) -> Record {
+    Record::Watch(Box::new(WatchRecord::Authorisation { direction, pair: pair(), authorisation }))
+}
+
+#[test]
+fn permissions_and_dialogs_come_back_octet_for_octet() {
+    let place = Place::new();
+    let (store, _) = Store::open(&place.file()).unwrap();
+    let (out, inward) = (WatchDirection::Outward, WatchDirection::Inward);
+    commit(
+        &store,
+        vec![
+            authorisation(out, Authorisation::Pending),
+            authorisation(inward, Authorisation::Denied),
+            dialog(out, "w1", 1),
+            dialog(out, "w1", 2),
+            authorisation(out, Authorisation::Granted),
+            dialog(inward, "n1", 9),
+        ],
+    )
+    .expect_stored();
+    commit(&store, vec![Record::Watch(Box::new(WatchRecord::DialogEnded { tag: "n1".into() }))])
+        .expect_stored();
+    drop(store);
+
+    let (store, recovered) = Store::open(&place.file()).unwrap();
+
+    let watch =
+        |direction, authorisation, dialogs| KeptWatch { direction, pair: pair(), authorisation, dialogs };
+    assert_eq!(
+        recovered.watches,
+        [
+            watch(out, Authorisation::Granted, vec![kept("w1", 2)]),
+            watch(inward, Authorisation::Denied, Vec::new()),
+        ]
+    );
+    commit(&store, vec![Record::Watch(Box::new(WatchRecord::Forgotten { direction: out, pair: pair() }))])
+        .expect_stored();
+    drop(store);
+    let (_store, recovered) = Store::open(&place.file()).unwrap();
+    assert_eq!(recovered.watches, [watch(inward, Authorisation::Denied, Vec::new())]);
+}
