@@ -27,9 +27,10 @@ pub use conversation::{
 };
 pub use delivery::DeliverySettings;
 pub use gateway::{Gateway, Output, Snapshot};
+pub use net_types::AddressRange;
 pub use notice::{Notice, Private, Trace};
 pub use record::{AcceptedMessage, Direction, MessageKey, NotStored, Record, Recovered, Ticket};
-pub use settings::{AddressRange, Peers, ProxyLink, Settings, SipDomain};
+pub use settings::{Peers, ProxyLink, Settings, SipDomain};
 pub use watch::{
     Authorisation, KeptDialog, KeptWatch, WatchChange, WatchCount, WatchDirection, WatchRecord,
     WatchSettings, WatchState,

@@ -1,10 +1,9 @@
 //! How a gateway is set up. The configuration file has its own shape; the binary converts.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use net_types::{PeerCertificate, Remote, TlsClient, TrustVerdict};
+use net_types::{AddressRange, PeerCertificate, Remote, TlsClient, TrustVerdict};
 use sip_proto::endpoint::{self, Route, Source, Transport};
 use translate::message::{MessageKind, ToSipOptions, ToXmppOptions};
 use xmpp_types::jid::DomainName;
@@ -148,59 +147,5 @@ impl Peers {
         let shown = certificate.names.dns.join(", ");
         let wanted = self.names.join(", ");
         Err(format!("its certificate is for {shown}, and the route trusts {wanted}"))
-    }
-}
-
-/// A range of addresses: a network and the length of its prefix.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AddressRange {
-    /// Any address of the network.
-    pub network: IpAddr,
-    /// How many leading bits count: up to 32 or 128.
-    pub prefix: u8,
-}
-
-impl AddressRange {
-    /// Returns the range of one address.
-    #[must_use]
-    pub const fn one(address: IpAddr) -> Self {
-        let prefix = match address {
-            IpAddr::V4(_) => 32,
-            IpAddr::V6(_) => 128,
-        };
-        Self { network: address, prefix }
-    }
-
-    /// Tells whether an address is in the range; an IPv4-mapped IPv6 address counts as IPv4 (RFC 5118 §4.9).
-    #[must_use]
-    pub fn contains(&self, address: IpAddr) -> bool {
-        match (self.network.to_canonical(), address.to_canonical()) {
-            (IpAddr::V4(network), IpAddr::V4(address)) => {
-                let shift = 32_u32.saturating_sub(u32::from(self.prefix));
-                u32::from(network).checked_shr(shift) == u32::from(address).checked_shr(shift)
-            }
-            (IpAddr::V6(network), IpAddr::V6(address)) => {
-                let shift = 128_u32.saturating_sub(u32::from(self.prefix));
-                u128::from(network).checked_shr(shift) == u128::from(address).checked_shr(shift)
-            }
-            _ => false,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_range_holds_the_addresses_of_its_prefix() {
-        let range = AddressRange { network: "10.1.0.0".parse().unwrap(), prefix: 16 };
-
-        assert!(range.contains("10.1.255.1".parse().unwrap()));
-        assert!(range.contains("::ffff:10.1.2.3".parse().unwrap()));
-        assert!(!range.contains("10.2.0.1".parse().unwrap()));
-        assert!(!range.contains("2001:db8::1".parse().unwrap()));
-        assert!(AddressRange { prefix: 0, ..range }.contains("192.0.2.1".parse().unwrap()));
-        assert!(!AddressRange::one("::1".parse().unwrap()).contains("::2".parse().unwrap()));
     }
 }

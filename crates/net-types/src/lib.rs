@@ -12,7 +12,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-pub use address::{Network, is_public};
+pub use address::{AddressRange, is_public};
 pub use bytes::Bytes;
 pub use dns::{Answer, Failure, Question, Record};
 pub use tls::{

@@ -141,12 +141,8 @@ impl TlsRegistry {
             Some(ProtocolVersion::TLSv1_3) => TlsVersion::Tls13,
             _ => TlsVersion::Tls12,
         };
-        let cipher = connection.negotiated_cipher_suite().map_or_else(String::new, |suite| {
-            suite
-                .suite()
-                .as_str()
-                .map_or_else(|| format!("{:?}", suite.suite()), |name| name.replace("TLS13_", "TLS_"))
-        });
+        let suite = connection.negotiated_cipher_suite();
+        let cipher = suite.map_or_else(String::new, |suite| words::suite_name(suite.suite()));
         let server_name = match connection {
             Connection::Server(server) => server.server_name().map(str::to_owned),
             Connection::Client(_) => None,

@@ -8,6 +8,7 @@ pub mod endpoint;
 mod fingerprint;
 pub mod identity;
 pub mod locate;
+pub mod msrp;
 pub mod session;
 pub mod subscription;
 pub mod transaction;

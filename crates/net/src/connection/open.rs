@@ -168,7 +168,7 @@ impl Open {
                     octets.is_empty()
                 ))),
                 Some(pump) => match ready!(poll_read(&mut self.stream, context, |ciphertext| {
-                    if ciphertext.is_empty() { Ok(None) } else { pump.feed(ciphertext).map(Some) }
+                    if ciphertext.is_empty() { Ok(None) } else { pump.decrypt(ciphertext).map(Some) }
                 })) {
                     Ok(Ok(Some(fed))) => Ok((fed.plaintext, fed.closed)),
                     Ok(Ok(None)) => {

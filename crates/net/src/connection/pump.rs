@@ -10,7 +10,7 @@ use rustls::Connection;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::tls::words::{io_in_words, tls_in_words};
+use crate::tls::words::{handshake_in_words, io_in_words, tls_in_words};
 
 /// TLS on one connection.
 #[derive(Debug)]
@@ -32,11 +32,22 @@ impl Pump {
     }
 
     /// Decrypts what the socket gave.
-    pub(crate) fn feed(&mut self, mut ciphertext: &[u8]) -> Result<Fed, String> {
+    pub(crate) fn decrypt(&mut self, ciphertext: &[u8]) -> Result<Fed, String> {
+        self.feed(ciphertext, |_, error| tls_in_words(error))
+    }
+
+    fn feed(
+        &mut self,
+        mut ciphertext: &[u8],
+        in_words: impl Fn(&Connection, &rustls::Error) -> String,
+    ) -> Result<Fed, String> {
         let mut fed = Fed::default();
         while !ciphertext.is_empty() && !fed.closed {
             self.connection.read_tls(&mut ciphertext).map_err(|error| io_in_words(&error))?;
-            let state = self.connection.process_new_packets().map_err(|error| tls_in_words(&error))?;
+            let state = match self.connection.process_new_packets() {
+                Ok(state) => state,
+                Err(error) => return Err(in_words(&self.connection, &error)),
+            };
             fed.closed = state.peer_has_closed();
             fed.plaintext.reserve_exact(state.plaintext_bytes_to_read());
             let mut reader = self.connection.reader();
@@ -89,7 +100,9 @@ impl Pump {
             }
             let read = ready!(poll_read(stream, context, |ciphertext| match ciphertext {
                 [] => Err("peer closed the connection during the TLS handshake".to_owned()),
-                _ => self.feed(ciphertext),
+                _ => self.feed(ciphertext, |connection, error| {
+                    handshake_in_words(connection, error, ciphertext)
+                }),
             }));
             match read {
                 Ok(Ok(fed)) => early.extend_from_slice(&fed.plaintext),

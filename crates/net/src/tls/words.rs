@@ -2,7 +2,8 @@
 
 use std::io;
 
-use rustls::{AlertDescription, Error, InvalidMessage, PeerIncompatible};
+use rustls::server::Acceptor;
+use rustls::{AlertDescription, CipherSuite, Connection, Error, InvalidMessage, PeerIncompatible};
 
 /// Returns why reading, writing or connecting ended.
 pub(crate) fn io_in_words(error: &io::Error) -> String {
@@ -25,6 +26,60 @@ fn os_words(error: &io::Error) -> String {
     let text = text.split(" (os error").next().unwrap_or_default();
     text.to_lowercase()
 }
+
+/// Returns why a handshake failed; `flight` is what the peer has just sent. For want of a common cipher suite
+/// it says which were offered, and what to do.
+pub(crate) fn handshake_in_words(connection: &Connection, error: &Error, flight: &[u8]) -> String {
+    let whole = tls_in_words(error);
+    if !whole.starts_with(NO_COMMON_SUITE) {
+        return whole;
+    }
+    let (peer, offered) = match connection {
+        Connection::Client(_) => ("the server", suites(rustls::crypto::aws_lc_rs::DEFAULT_CIPHER_SUITES)),
+        Connection::Server(_) => ("the client", offered_in(flight)),
+    };
+    let cause = whole.trim_start_matches(NO_COMMON_SUITE);
+    format!("{NO_COMMON_SUITE} with {peer}, offered {offered}{cause}; {REMEDY}")
+}
+
+/// What begins the words for it.
+const NO_COMMON_SUITE: &str = "no common cipher suite";
+
+/// What an operator can do about it.
+const REMEDY: &str = "one on Windows Server 2012 or 2012 R2 needs an ECDSA certificate, or Server 2016";
+
+fn suites(suites: &[rustls::SupportedCipherSuite]) -> String {
+    list(suites.iter().map(|suite| suite.suite()))
+}
+
+/// Returns the suites of a ClientHello (RFC 8446 §4.1.2).
+fn offered_in(flight: &[u8]) -> String {
+    let mut acceptor = Acceptor::default();
+    let mut rest = flight;
+    match acceptor.read_tls(&mut rest).map(|_| acceptor.accept()) {
+        Ok(Ok(Some(accepted))) => list(accepted.client_hello().cipher_suites().iter().copied()),
+        Ok(Ok(None) | Err(_)) | Err(_) => "others".to_owned(),
+    }
+}
+
+fn list(suites: impl Iterator<Item = CipherSuite>) -> String {
+    let is_signal = |suite: &CipherSuite| *suite == CipherSuite::TLS_EMPTY_RENEGOTIATION_INFO_SCSV;
+    let names: Vec<String> =
+        suites.filter(|suite| !is_signal(suite)).take(SUITES_MAX).map(suite_name).collect();
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
+/// Returns the name that the registry gives a cipher suite.
+pub(crate) fn suite_name(suite: CipherSuite) -> String {
+    match suite.as_str() {
+        // The registry has no version in the names.
+        Some(name) => name.replacen("TLS13_", "TLS_", 1),
+        None => format!("0x{:04x}", u16::from(suite)),
+    }
+}
+
+/// A client may list thousands.
+const SUITES_MAX: usize = 32;
 
 /// Returns why TLS ended.
 pub(crate) fn tls_in_words(error: &Error) -> String {

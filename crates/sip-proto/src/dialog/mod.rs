@@ -125,8 +125,8 @@ impl Dialog {
 
     /// As [`Self::of_client`] for a 2xx to INVITE, which must be acknowledged in any case.
     ///
-    /// COMPAT(RFC 3261 §12.1.1, servers that leave out the Contact of a 2xx): the Request-URI takes its place;
-    /// may go when none do.
+    /// COMPAT(several servers, all): a 2xx has no Contact (§12.1.1 wants one); the Request-URI takes its place.
+    /// It may go when an ACK that is lost does no harm.
     pub(crate) fn accepted(invite: &Request, response: &Response) -> Self {
         let remote = response.to_header().unwrap_or(invite.to());
         let mut routes = response.headers().verbatim(HeaderName::RecordRoute);

@@ -176,7 +176,7 @@ impl Open {
                 let agreed = interval::agreed_by_client(response);
                 self.interval = agreed.map(|agreed| Interval::new(agreed, context.now));
             }
-            // COMPAT(RFC 4028 peers that list UPDATE in Allow without serving it): may go when none do.
+            // COMPAT(several servers, all): UPDATE is in Allow and yet refused; harmless, so it may stay.
             405 | 501 if self.refresh_by == RefreshBy::Update => {
                 self.refresh_by = RefreshBy::Invite;
                 let seconds = interval.seconds;

@@ -41,6 +41,9 @@ pub(super) enum Due {
     Expiry,
 }
 
+/// A refresh that was refused is not sent again sooner, however near the end is.
+const RETRY_MIN: Duration = Duration::from_secs(5);
+
 /// The smallest interval that may be asked for (RFC 4028 §4).
 const INTERVAL_MIN: u32 = 90;
 
@@ -96,7 +99,7 @@ impl Interval {
     /// Refreshes again half way to the end, or after that time.
     pub(super) fn refresh_later(&mut self, after: Option<Duration>, now: Now) {
         let half = self.expires_at.since(now.moment) / 2;
-        self.refresh_at = now.moment + after.unwrap_or(half);
+        self.refresh_at = now.moment + after.unwrap_or(half.max(RETRY_MIN));
     }
 }
 

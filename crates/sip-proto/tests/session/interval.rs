@@ -83,6 +83,22 @@ fn a_session_whose_refreshes_fail_expires() {
 }
 
 #[test]
+fn a_refresh_that_is_always_refused_is_not_sent_ever_faster() {
+    let mut world = World::called_out("Allow: UPDATE\r\nSession-Expires: 180;refresher=uac\r\n");
+    for seconds in 90..148 {
+        world.at_seconds(seconds);
+        if world.last_sent().method() == &Method::Update {
+            world.hear(About::Refresh, 500, "");
+        }
+    }
+
+    world.at_seconds(148);
+
+    assert!(world.sent.len() < 12, "{}", world.sent.len());
+    assert_eq!(world.last_sent().method(), &Method::Bye);
+}
+
+#[test]
 fn a_refresh_of_a_forgotten_session_ends_it() {
     let mut world = World::called_out("Allow: UPDATE\r\nSession-Expires: 180\r\n");
     world.at_seconds(90).forget();

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test's helper may panic as its test may")]
 
+mod anything;
 mod called;
 mod calling;
 mod chance;

@@ -194,6 +194,15 @@ impl World {
         self
     }
 
+    /// Counts what begins so since the last look, and forgets it.
+    pub fn count(&mut self, start: &str) -> usize {
+        std::mem::take(&mut self.heard).iter().filter(|line| line.starts_with(start)).count()
+    }
+
+    pub fn has_sent_invite(&self) -> bool {
+        self.sent.iter().any(|sent| *sent.method() == Method::Invite)
+    }
+
     #[track_caller]
     pub fn last_sent(&self) -> &Request {
         self.sent.last().unwrap()

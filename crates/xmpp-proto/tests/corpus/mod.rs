@@ -1,6 +1,7 @@
 //! Reading the corpus.
 
 pub mod outcome;
+pub mod verdict;
 
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;

@@ -1,22 +1,5 @@
 //! What an input led to.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use clock_types::{Date, Ids, Moment, Now};
-use net_types::{
-    CertificateNames, PeerCertificate, Purpose as KeyPurpose, TlsFacts, TlsVersion, TrustVerdict,
-};
-use xmpp_proto::dialback::{Pair, Secret};
-use xmpp_proto::stream::{
-    Acceptor, AcceptorOutput, Approach, Initiator, InitiatorOutput, Methods, Policy, Purpose, Rules,
-    StreamSettings,
-};
-use xmpp_types::jid::DomainName;
-use xmpp_types::stanza_error::StanzaError;
-
-use super::{Case, Phase};
-
 /// How the octets are divided among reads.
 #[derive(Clone, Copy, Debug)]
 pub enum Split {
@@ -44,147 +27,12 @@ pub struct Outcome {
     pub sent: String,
 }
 
-/// Feeds the case's octets in its phase.
-pub fn outcome(case: &Case, split: Split) -> Outcome {
-    let parts: Vec<&[u8]> = match split {
-        Split::Whole => vec![&case.octets],
-        Split::Chunks(size) => case.octets.chunks(size).collect(),
-        Split::At(at) => vec![&case.octets[..at], &case.octets[at..]],
-    };
-    match case.phase {
-        Phase::Clear => incoming(None, false, &parts),
-        Phase::Secure if case.has_certificate => incoming(Some(facts("remote.example")), false, &parts),
-        Phase::Secure => incoming(Some(facts("unknown.example")), false, &parts),
-        Phase::Authenticated => incoming(Some(facts("remote.example")), true, &parts),
-        Phase::OutgoingClear => outgoing(None, &parts),
-        Phase::OutgoingSecure => outgoing(Some(facts("remote.example")), &parts),
+impl Outcome {
+    /// Looks up in what was sent whether it holds features or a stream error.
+    pub fn read_sent(&mut self) {
+        self.has_features = self.sent.contains("<stream:features>");
+        let error = self.sent.split_once("<stream:error><");
+        self.stream_error = error
+            .map(|(_, condition)| condition.split([' ', '/', '>']).next().unwrap_or_default().to_string());
     }
-}
-
-const HEADER: &[u8] = b"<stream:stream from='remote.example' to='local.example' version='1.0' \
-    xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' xmlns:db='jabber:server:dialback'>";
-const AUTH: &[u8] = b"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>";
-
-fn incoming(tls: Option<Box<TlsFacts>>, authenticate: bool, parts: &[&[u8]]) -> Outcome {
-    let settings = Arc::new(StreamSettings::default());
-    let secret = Secret::from_passphrase("local");
-    let mut acceptor = Acceptor::new(Arc::new(Open), settings, secret, tls, Ids::counting(), NOW);
-    if authenticate {
-        for part in [HEADER, AUTH, HEADER] {
-            acceptor.handle_bytes(part, NOW);
-        }
-        while acceptor.poll_output().is_some() {}
-    }
-    let mut outcome = Outcome::default();
-    for part in parts {
-        acceptor.handle_bytes(part, NOW);
-        while let Some(output) = acceptor.poll_output() {
-            match output {
-                AcceptorOutput::Send(bytes) => outcome.sent.push_str(&String::from_utf8_lossy(&bytes)),
-                AcceptorOutput::Stanza(received) => outcome.stanzas.push(received.stanza.to_string()),
-                AcceptorOutput::Answer(answer) => {
-                    let error = StanzaError::from_element(&answer);
-                    outcome.answers.push(error.map_or(String::new(), |error| error.condition.to_string()));
-                }
-                AcceptorOutput::Close => outcome.is_over = true,
-                AcceptorOutput::StartTls(_)
-                | AcceptorOutput::Ask(..)
-                | AcceptorOutput::Proved(..)
-                | AcceptorOutput::Refused(..)
-                | AcceptorOutput::Delivered(_)
-                | AcceptorOutput::Counting
-                | AcceptorOutput::Ended(_) => {}
-                AcceptorOutput::Resume { .. } => acceptor.refuse_resumption(None, NOW),
-            }
-        }
-    }
-    read_sent(outcome)
-}
-
-fn outgoing(tls: Option<Box<TlsFacts>>, parts: &[&[u8]]) -> Outcome {
-    let approach = Approach {
-        pair: Pair { local: domain("local.example"), remote: domain("remote.example") },
-        methods: METHODS,
-        purpose: Purpose::Speak,
-        establishment: Duration::from_secs(60),
-        inactivity: Duration::from_secs(600),
-        keep_alive: Duration::from_secs(150),
-    };
-    let settings = Arc::new(StreamSettings::default());
-    let secret = Secret::from_passphrase("local");
-    let mut initiator = Initiator::new(approach, settings, secret, tls, Ids::counting(), NOW);
-    while initiator.poll_output().is_some() {}
-    let mut outcome = Outcome::default();
-    for part in parts {
-        initiator.handle_bytes(part, NOW);
-        while let Some(output) = initiator.poll_output() {
-            match output {
-                InitiatorOutput::Send(bytes) => outcome.sent.push_str(&String::from_utf8_lossy(&bytes)),
-                InitiatorOutput::Stanza(received) => outcome.stanzas.push(received.stanza.to_string()),
-                InitiatorOutput::Ready { .. } => outcome.is_ready = true,
-                InitiatorOutput::Close => outcome.is_over = true,
-                InitiatorOutput::StartTls
-                | InitiatorOutput::Delivered(_)
-                | InitiatorOutput::Verdict(..)
-                | InitiatorOutput::Answer(_)
-                | InitiatorOutput::Resumed(_)
-                | InitiatorOutput::NotResumed { .. }
-                | InitiatorOutput::Ended(_) => {}
-            }
-        }
-    }
-    read_sent(outcome)
-}
-
-fn read_sent(mut outcome: Outcome) -> Outcome {
-    outcome.has_features = outcome.sent.contains("<stream:features>");
-    outcome.stream_error = outcome
-        .sent
-        .split_once("<stream:error><")
-        .map(|(_, condition)| condition.split([' ', '/', '>']).next().unwrap_or_default().to_string());
-    outcome
-}
-
-const METHODS: Methods = Methods { external: true, dialback_over_tls: true, dialback_in_clear: false };
-
-const NOW: Now = Now { moment: Moment::ZERO, date: Date::from_unix_millis(1_800_000_000_000) };
-
-/// Serves local.example and speaks with everybody.
-#[derive(Debug)]
-struct Open;
-
-impl Rules for Open {
-    fn serves(&self, domain: &DomainName) -> bool {
-        domain.as_str() == "local.example"
-    }
-
-    fn policy(&self, _: &DomainName) -> Option<Policy> {
-        Some(Policy { methods: METHODS, silence_max: Duration::from_secs(300) })
-    }
-}
-
-fn domain(text: &str) -> DomainName {
-    DomainName::parse(text).unwrap()
-}
-
-fn facts(name: &str) -> Box<TlsFacts> {
-    let certificate = PeerCertificate {
-        names: CertificateNames { dns: vec![name.into()], ..CertificateNames::default() },
-        trust: TrustVerdict::Trusted,
-        purposes: vec![KeyPurpose::ServerAuth],
-        not_before: Date::from_unix_millis(0),
-        not_after: Date::from_unix_millis(2_000_000_000_000),
-        subject: String::new(),
-        issuer: String::new(),
-        sha256: [0; 32],
-        der: Arc::from([]),
-        chain: net_types::Chain::default(),
-    };
-    Box::new(TlsFacts {
-        version: TlsVersion::Tls13,
-        cipher: "TLS13_AES_128_GCM_SHA256".into(),
-        alpn: None,
-        server_name: None,
-        peer: Some(Arc::new(certificate)),
-    })
 }
