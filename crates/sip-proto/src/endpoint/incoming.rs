@@ -195,10 +195,21 @@ impl Endpoint {
         let Some(received) = self.served.requests.get_mut(number) else { return };
         let first_way = received.source.connection;
         let is_gone = first_way.is_some_and(|connection| self.connections.get(connection).is_none());
-        if !is_gone || !received.machine.is_open() || *request.method() == Method::Invite {
+        if !is_gone {
             self.refuse(&request, &source, Refusal::Merged, now);
             return;
         }
+        if !received.machine.may_answer() {
+            // Its refusal was lost: this is a request like any other.
+            self.served.remove(number);
+            self.handle_new(request, source, branch, now);
+            return;
+        }
+        if *request.method() == Method::Invite {
+            let trying = Response::to(&request, 100);
+            self.send_response(&trying, &request, &source, now);
+        }
+        let Some(received) = self.served.requests.get_mut(number) else { return };
         let old = std::mem::replace(&mut received.branch, branch);
         received.port = request.via().map_or(0, |via| return_port(via, &source));
         received.request = Some(Arc::new(request));

@@ -76,7 +76,7 @@ pub struct Accepted {
 }
 
 /// What one remembered thing takes besides its texts, about.
-const ROOM: usize = 384;
+const ROOM: usize = 768;
 
 #[derive(Debug)]
 struct Answered {
@@ -373,6 +373,14 @@ impl Machine {
         match self {
             Self::NonInvite(machine) => machine.is_open(),
             Self::Invite(machine) => machine.is_open(),
+        }
+    }
+
+    /// Returns whether an answer may still be given: the first one, or a 2xx of an INVITE again.
+    pub fn may_answer(&self) -> bool {
+        match self {
+            Self::NonInvite(machine) => machine.is_open(),
+            Self::Invite(machine) => machine.is_open() || machine.is_accepted(),
         }
     }
 

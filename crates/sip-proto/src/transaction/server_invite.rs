@@ -216,6 +216,12 @@ impl ServerInvite {
         }
     }
 
+    /// Returns whether a 2xx was given, which its user may give again (RFC 6026 §7.1).
+    #[must_use]
+    pub fn is_accepted(&self) -> bool {
+        matches!(self.state, State::Accepted { .. })
+    }
+
     /// Returns whether the owner may forget it.
     #[must_use]
     pub fn is_terminated(&self) -> bool {

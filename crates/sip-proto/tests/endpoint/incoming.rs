@@ -71,6 +71,35 @@ fn a_message_whose_first_connection_is_gone_is_answered_on_the_second() {
 }
 
 #[test]
+fn an_invite_whose_first_connection_is_gone_is_answered_on_the_second() {
+    let mut world = World::default();
+    let first = world.accept(1, TCP, "192.0.2.1:40000");
+    world.bytes(first, &wire("INVITE", "TCP", "1", "call")).expect(&["request INVITE"]);
+    world.closed(first);
+    let second = world.accept(2, TCP, "192.0.2.1:40001");
+
+    world.bytes(second, &wire("INVITE", "TCP", "2", "call")).expect(&["send in-2: SIP/2.0 100 Trying"]);
+    world.answer(0, 200).expect(&["send in-2: SIP/2.0 200 OK"]);
+
+    // Also after it was accepted: the user says its 2xx again.
+    world.closed(second);
+    let third = world.accept(3, TCP, "192.0.2.1:40002");
+    world.bytes(third, &wire("INVITE", "TCP", "3", "call")).expect(&["send in-3: SIP/2.0 100 Trying"]);
+    world.answer(0, 200).expect(&["send in-3: SIP/2.0 200 OK"]);
+    assert!(world.last_text().contains("branch=z9hG4bK3"));
+}
+
+#[test]
+fn an_invite_that_was_refused_to_a_connection_that_is_gone_is_a_new_one() {
+    let mut world = World::default();
+    let first = world.accept(1, TCP, "192.0.2.1:40000");
+    world.bytes(first, &wire("INVITE", "TCP", "1", "call")).answer(0, 486).closed(first).forget();
+    let second = world.accept(2, TCP, "192.0.2.1:40001");
+
+    world.bytes(second, &wire("INVITE", "TCP", "2", "call")).expect(&["request INVITE"]);
+}
+
+#[test]
 fn an_answer_to_a_closed_connection_goes_to_where_the_via_says() {
     let mut world = World::default();
     let first = world.accept(1, TCP, "192.0.2.1:40000");
@@ -207,12 +236,12 @@ fn what_is_remembered_is_bounded_and_the_oldest_goes_first() {
 
 #[test]
 fn what_is_kept_is_bounded_in_octets_and_datagrams_have_half_of_it() {
-    let mut world = limited(Limits { served_octets: 6000, ..Limits::default() });
+    let mut world = limited(Limits { served_octets: 10_000, ..Limits::default() });
     for n in 0..4 {
         world.datagram(PEER, &wire("MESSAGE", "UDP", &n.to_string(), &format!("call{n}")));
         world.forget().answer(n, 200).expect(&["datagram 192.0.2.1:5060: SIP/2.0 200 OK"]);
     }
-    assert!((3000..6000).contains(&world.endpoint.snapshot(world.now).served_octets));
+    assert!((5000..10_000).contains(&world.endpoint.snapshot(world.now).served_octets));
 
     world.datagram(PEER, &wire("MESSAGE", "UDP", "9", "call9"));
     world.expect(&["datagram 192.0.2.1:5060: SIP/2.0 503 Service Unavailable"]);
