@@ -73,6 +73,8 @@ pub enum Act {
     SipAnswers(SipAnswer),
     /// The SIP server receives a request or a response that fits.
     SipHears(SipPattern, Timing),
+    /// Gangway's proxy tells its operator something that fits.
+    OperatorHears(Pattern, Timing),
     /// Time passes, and nothing arrives that no later step waits for.
     Wait(Duration),
     /// All the names hold different texts.
@@ -113,6 +115,24 @@ pub enum Fault {
     HoldAcks,
     /// The XMPP server acknowledges what it has taken, and goes on doing so.
     ReleaseAcks,
+    /// The XMPP server is killed; nobody listens where it was.
+    StopPartner,
+    /// The XMPP server runs again.
+    StartPartner,
+    /// Nothing passes between the proxy and the XMPP server, and nobody is told.
+    HoldPartner,
+    /// What was held passes again.
+    MendPartner,
+    /// The connections between the proxy and the XMPP server break; new ones may be made.
+    CutPartner,
+    /// The XMPP server accepts connections and closes them at once.
+    HangUp,
+    /// The XMPP server sends one octet a second, on all its connections together.
+    Drip,
+    /// The XMPP server does as it should again.
+    BehaveWell,
+    /// The XMPP server's certificate has just expired.
+    ExpireCertificate,
 }
 
 /// Why a file is not a play.

@@ -8,6 +8,7 @@ mod chance;
 mod disk;
 pub mod ledger;
 pub mod machine;
+mod moods;
 mod names;
 mod network;
 pub mod play;

@@ -35,6 +35,7 @@ impl Zone {
 pub struct Authorities {
     certificates: BTreeMap<Identity, (CertificateNames, String)>,
     trusted: BTreeMap<Trust, BTreeSet<String>>,
+    expired: BTreeMap<Identity, Date>,
 }
 
 impl Authorities {
@@ -46,6 +47,11 @@ impl Authorities {
     /// Lets whoever judges by `trust` trust `authority`.
     pub fn trust(&mut self, trust: Trust, authority: &str) {
         self.trusted.entry(trust).or_default().insert(authority.to_owned());
+    }
+
+    /// Lets a certificate expire; who has one from before has it still.
+    pub fn expire(&mut self, identity: Identity, date: Date) {
+        self.expired.insert(identity, date);
     }
 
     /// Returns the facts of a handshake as the one sees them who judges by `trust` a peer that showed
@@ -60,12 +66,16 @@ impl Authorities {
     ) -> TlsFacts {
         let peer = shown.and_then(|identity| self.certificates.get(identity)).map(|(names, authority)| {
             let known = self.trusted.get(trust).is_some_and(|list| list.contains(authority));
-            let verdict = if known {
+            let expired = shown.and_then(|identity| self.expired.get(identity)).copied();
+            let verdict = if let Some(date) = expired {
+                TrustVerdict::Untrusted(format!("expired on {date}"))
+            } else if known {
                 TrustVerdict::Trusted
             } else {
                 TrustVerdict::Untrusted(format!("issued by {authority}, which is not trusted"))
             };
-            Arc::new(certificate(names.clone(), authority, verdict, now.date))
+            let not_after = expired.unwrap_or(now.date.plus(std::time::Duration::from_secs(365 * 86_400)));
+            Arc::new(certificate(names.clone(), authority, verdict, not_after))
         });
         TlsFacts {
             version: TlsVersion::Tls13,
@@ -77,14 +87,19 @@ impl Authorities {
     }
 }
 
-fn certificate(names: CertificateNames, issuer: &str, trust: TrustVerdict, date: Date) -> PeerCertificate {
+fn certificate(
+    names: CertificateNames,
+    issuer: &str,
+    trust: TrustVerdict,
+    not_after: Date,
+) -> PeerCertificate {
     PeerCertificate {
         subject: names.dns.first().cloned().unwrap_or_default(),
         names,
         trust,
         purposes: vec![Purpose::ServerAuth, Purpose::ClientAuth],
         not_before: Date::from_unix_millis(0),
-        not_after: date.plus(std::time::Duration::from_secs(365 * 86_400)),
+        not_after,
         issuer: issuer.to_owned(),
         sha256: [0; 32],
         der: Arc::from(&[][..]),

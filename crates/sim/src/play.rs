@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use clock_types::{Ids, Moment, Now};
 use gateway_role::Dialect;
-use net_types::{CertificateNames, Event, ListenerId, Trust};
+use net_types::{Answer, CertificateNames, Event, ListenerId, Question, Record, Trust};
 use peer_role::play::{Fault, Flaw, Heard, Play, SipLines, Stage, domains_in, perform};
 use peer_role::{Acks, Proves, Said, SipActor, SipActorSettings, Stanzas, XmppServer, XmppSettings};
 use sip_proto::endpoint::Transport;
@@ -23,6 +23,7 @@ use xmpp_types::xml::Element;
 
 use crate::cast::{Log, Peer, Watched};
 use crate::machine::{Effect, Machine, Start};
+use crate::moods::{Mood, Moody};
 use crate::scene::{self, Options};
 use crate::world::{Listener, ListenerKind, NodeId, World};
 
@@ -64,6 +65,8 @@ struct SimStage {
     log: Log,
     /// How much of the log is on its way to the play.
     read: usize,
+    /// How much of the history is.
+    noted: usize,
     start: Moment,
     /// Where the SIP server listens.
     address: String,
@@ -77,25 +80,44 @@ impl SimStage {
             Some("tls") => Transport::Tls,
             Some(other) => return Err(format!("there is no transport {other:?}")),
         };
-        let options = Options { transport, ..Options::default() };
+        let proves = match play.setting("proves") {
+            None | Some("certificate") => Proves::Certificate,
+            Some("dialback") => Proves::Dialback,
+            Some(other) => return Err(format!("nobody proves by {other:?}")),
+        };
+        let options = Options { transport, proves, ..Options::default() };
         let mut gateway = scene::gateway_settings(options);
         for (name, value) in &play.settings {
             set(&mut gateway, name, value)?;
         }
         let hosts: Vec<_> =
             domains.iter().zip(3..).map(|(domain, n)| (domain, format!("198.51.100.{n}"))).collect();
+        let mut world = World::new(seed);
+        scene::certificates(&mut world);
         let mut proxy = scene::proxy_settings(options);
         proxy.partners =
             hosts.iter().map(|(domain, host)| scene::partner(domain.as_str(), host, options)).collect();
-
-        let mut world = World::new(seed);
-        scene::certificates(&mut world);
+        if let Some(how) = play.setting("srv") {
+            publish(&mut world, &mut proxy, how)?;
+        }
+        let mut asked = scene::PROXY;
+        if play.setting("proxies") == Some("2") {
+            asked = OTHER_PROXY;
+            let mut other = proxy.clone();
+            for listener in &mut other.listeners {
+                listener.address.set_ip(scene::address(OTHER_PROXY));
+            }
+            let other = scene::add_proxy(&mut world, other);
+            world.start(other);
+        }
         let log: Log = Rc::new(RefCell::new(Vec::new()));
         let proxy = scene::add_proxy(&mut world, proxy);
         let gateway = scene::add_gateway(&mut world, transport, gateway);
         let servers: Vec<_> = hosts
             .into_iter()
-            .map(|(domain, host)| (domain.clone(), add_server(&mut world, domain, &host, &log)))
+            .map(|(domain, host)| {
+                (domain.clone(), add_server(&mut world, domain, &host, (asked, proves), &log))
+            })
             .collect();
         let sip = add_actor(&mut world, transport, &log);
         for node in [proxy, gateway, sip].into_iter().chain(servers.iter().map(|(_, node)| *node)) {
@@ -104,13 +126,30 @@ impl SimStage {
         world.run(UNTIL_READY);
         let start = world.now().moment;
         let address = format!("{}:{}", scene::SIP, transport.default_port());
-        Ok(Self { world, proxy, gateway, servers, sip, log, read: 0, start, address })
+        Ok(Self { world, proxy, gateway, servers, sip, log, read: 0, noted: 0, start, address })
     }
 
     fn set_acks(&mut self, acks: Acks) {
         for (_, node) in self.servers.clone() {
-            self.world.with(node, |server: &mut Watched<XmppServer>, now| server.peer.set_acks(acks, now));
+            self.world.with(node, |server: &mut Moody, now| server.server.peer.set_acks(acks, now));
         }
+    }
+
+    fn set_mood(&mut self, mood: Mood) {
+        self.each_server(|world, node| {
+            world.with(node, |server: &mut Moody, now| server.set(mood, now));
+        });
+    }
+
+    fn each_server(&mut self, deed: impl Fn(&mut World, NodeId)) {
+        for (_, node) in &self.servers {
+            deed(&mut self.world, *node);
+        }
+    }
+
+    fn between_them(&mut self, deed: impl Fn(&mut World, NodeId, NodeId)) {
+        let proxy = self.proxy;
+        self.each_server(|world, node| deed(world, proxy, node));
     }
 
     fn history(&self) -> String {
@@ -132,13 +171,23 @@ impl Stage for SimStage {
 
     fn pass(&mut self, at_most: Duration) {
         let end = self.elapsed() + at_most;
-        while self.elapsed() < end && self.read == self.log.borrow().len() {
+        let noted = self.world.history.len();
+        while self.elapsed() < end
+            && self.read == self.log.borrow().len()
+            && noted == self.world.history.len()
+        {
             self.world.run(TICK.min(end - self.elapsed()));
         }
     }
 
     fn poll_heard(&mut self) -> Option<(Duration, Heard)> {
         let at = self.elapsed();
+        while let Some((_, who, what)) = self.world.history.get(self.noted) {
+            self.noted += 1;
+            if who == "proxy" {
+                return Some((at, Heard::Notice(what.clone())));
+            }
+        }
         loop {
             let (_, said) = self.log.borrow().get(self.read)?.clone();
             self.read += 1;
@@ -156,8 +205,8 @@ impl Stage for SimStage {
         let server = from.and_then(|from| self.servers.iter().find(|(domain, _)| domain == from.domain()));
         let (_, node) = server.expect("a server stands there for every domain that the play names");
         let id = stanza.attr("id").unwrap_or_default().to_owned();
-        self.world.with(*node, |server: &mut Watched<XmppServer>, now| {
-            server.peer.send_stanza(stanza, &id, now);
+        self.world.with(*node, |server: &mut Moody, now| {
+            server.server.peer.send_stanza(stanza, &id, now);
         });
     }
 
@@ -178,6 +227,20 @@ impl Stage for SimStage {
             Fault::CutLink => self.world.reset_between(self.proxy, self.gateway),
             Fault::HoldLink => self.world.set_cut(self.proxy, self.gateway, true),
             Fault::MendLink => self.world.set_cut(self.proxy, self.gateway, false),
+            Fault::StopPartner => self.each_server(World::crash),
+            Fault::StartPartner => self.each_server(World::start),
+            Fault::HoldPartner => self.between_them(|world, proxy, node| world.set_cut(proxy, node, true)),
+            Fault::MendPartner => self.between_them(|world, proxy, node| world.set_cut(proxy, node, false)),
+            Fault::CutPartner => self.between_them(World::reset_between),
+            Fault::HangUp => self.set_mood(Mood::HangsUp),
+            Fault::Drip => self.set_mood(Mood::Drips),
+            Fault::BehaveWell => self.set_mood(Mood::Well),
+            Fault::ExpireCertificate => {
+                let date = self.world.now().date;
+                for (domain, _) in &self.servers {
+                    self.world.authorities.expire(scene::identity(domain.to_ascii()), date);
+                }
+            }
             Fault::HoldAcks => self.set_acks(Acks::Withheld),
             Fault::ReleaseAcks => self.set_acks(Acks::Counted),
         }
@@ -189,7 +252,7 @@ fn set(gateway: &mut gateway_role::Settings, name: &str, value: &str) -> Result<
     let to_sip = &mut gateway.domains[0].to_sip;
     match (name, value) {
         // The stage is built with it.
-        ("transport", _) => {}
+        ("transport" | "srv" | "proxies" | "proves", _) => {}
         ("message-type", "chat") => gateway.to_xmpp.kind = MessageKind::Chat,
         ("message-type", "normal") => gateway.to_xmpp.kind = MessageKind::Normal,
         ("headline", "deliver") => to_sip.headline = Headline::Deliver,
@@ -209,21 +272,56 @@ fn set(gateway: &mut gateway_role::Settings, name: &str, value: &str) -> Result<
     Ok(())
 }
 
-fn add_server(world: &mut World, domain: &DomainName, host: &str, log: &Log) -> NodeId {
+/// Publishes where x.example is, for a proxy that is not told by its settings.
+fn publish(world: &mut World, proxy: &mut proxy_role::Settings, how: &str) -> Result<(), String> {
+    for partner in &mut proxy.partners {
+        partner.fixed_host = None;
+    }
+    let srv = |priority: u16, target: &str| {
+        let target = format!("{target}.hosts.example");
+        Record::Srv { priority, weight: 0, port: 5269, target }
+    };
+    let dead = |count: u16| (1..=count).map(|n| srv(n, &format!("dead{n}")));
+    let records: Vec<Record> = match how {
+        "dead-first" => dead(1).chain([srv(2, "alive")]).collect(),
+        "thousand" => [srv(0, "alive")].into_iter().chain(dead(999)).collect(),
+        "thousand-dead" => dead(1000).collect(),
+        _ => return Err(format!("nothing is published as {how}")),
+    };
+    let answer = |records| Answer { records, secure: false };
+    for record in &records {
+        if let Record::Srv { target, .. } = record {
+            let host = if target.starts_with("alive") { "198.51.100.3" } else { "198.51.100.250" };
+            let records = vec![Record::Address(scene::address(host))];
+            world.zone.set(&Question::Addresses(target.clone()), answer(records));
+        }
+    }
+    world.zone.set(&Question::Srv("_xmpp-server._tcp.x.example".to_owned()), answer(records));
+    Ok(())
+}
+
+fn add_server(
+    world: &mut World,
+    domain: &DomainName,
+    host: &str,
+    (proxy, proves): (&str, Proves),
+    log: &Log,
+) -> NodeId {
     let name = domain.to_ascii();
     let names = CertificateNames { dns: vec![name.to_owned()], ..CertificateNames::default() };
     world.authorities.issue(scene::identity(name), names, "public");
     let mut settings = XmppSettings::new(domain.clone(), scene::identity(name), Trust("public".into()));
-    settings.hosts = [(scene::domain("s.example"), format!("{}:5269", scene::PROXY))].into_iter().collect();
+    settings.hosts = [(scene::domain("s.example"), format!("{proxy}:5269"))].into_iter().collect();
     settings.stanzas = Stanzas::Told;
-    settings.proves = Proves::Certificate;
+    settings.proves = proves;
     let address = scene::address(host);
     let kind = ListenerKind::Stream;
     let listeners = vec![Listener { id: ListenerId(0), address: SocketAddr::new(address, 5269), kind }];
     let log = Rc::clone(log);
     let maker = Box::new(move |start: Start| {
         let peer = XmppServer::new(settings.clone(), Ids::random(start.seed));
-        Box::new(Watched { peer, name: Peer::Xmpp, log: Rc::clone(&log) }) as Box<dyn Machine>
+        let server = Watched { peer, name: Peer::Xmpp, log: Rc::clone(&log) };
+        Box::new(Moody::new(server)) as Box<dyn Machine>
     });
     world.add(domain.as_str(), address, listeners, maker)
 }
@@ -270,5 +368,7 @@ impl Machine for Watched<SipActor> {
 
 /// How exactly it is known when something came.
 const TICK: Duration = Duration::from_millis(5);
+/// Where a second proxy of the same domains is, to which no gateway is linked.
+const OTHER_PROXY: &str = "203.0.113.2";
 /// Until the link is up.
 const UNTIL_READY: Duration = Duration::from_secs(2);

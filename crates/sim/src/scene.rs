@@ -250,6 +250,7 @@ pub(crate) fn proxy_settings(options: Options) -> proxy_role::Settings {
     }
 }
 
+/// Adds a proxy at the addresses of its settings.
 pub(crate) fn add_proxy(world: &mut World, settings: proxy_role::Settings) -> NodeId {
     let [partners, gateways] = [0, 1].map(|place: usize| settings.listeners[place].address);
     let link_tls = settings.listener_tls(ListenerId(1)).expect("the link's listener speaks TLS");
@@ -260,7 +261,8 @@ pub(crate) fn add_proxy(world: &mut World, settings: proxy_role::Settings) -> No
     let maker = Box::new(move |start: Start| {
         Box::new(Proxy::new(settings.clone(), Ids::random(start.seed))) as Box<dyn crate::machine::Machine>
     });
-    world.add("proxy", address(PROXY), listeners, maker)
+    let name = if partners.ip() == address(PROXY) { "proxy" } else { "other proxy" };
+    world.add(name, partners.ip(), listeners, maker)
 }
 
 pub(crate) fn sip_listeners(

@@ -48,6 +48,11 @@ fn questions_to_the_gateway_are_answered_as_xep_0030_says() {
 }
 
 #[test]
+fn partners_that_misbehave_are_told_to_the_sender_and_to_the_operator() {
+    folder("partner");
+}
+
+#[test]
 fn invitations_to_rooms_are_told_as_xep_0045_has_them() {
     folder("xep0045");
 }

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use xmpp_types::xml::Element;
 
-use super::{Act, Bindings, Fault, Mismatch, Play, SipAnswer, SipLine, SipPattern, StanzaPattern, Timing};
+use super::{
+    Act, Bindings, Fault, Mismatch, Pattern, Play, SipAnswer, SipLine, SipPattern, StanzaPattern, Timing,
+};
 use crate::raw::RawMessage;
 
 /// Where a play is performed: Gangway with a server on each side, and a clock.
@@ -47,6 +49,8 @@ pub enum Heard {
     Stanza(Box<Element>),
     /// The SIP server: a message, and the number of its own connection that it came over, if it did.
     Sip(Option<u8>, Box<RawMessage>),
+    /// The operator: a notice of the proxy, in words.
+    Notice(String),
     /// Something that is against the rules whatever the play is about, in words.
     Complaint(String),
 }
@@ -77,6 +81,7 @@ pub fn perform(play: &Play, stage: &mut dyn Stage) -> Result<(), Flaw> {
         stage,
         stanzas: VecDeque::new(),
         messages: VecDeque::new(),
+        notices: VecDeque::new(),
         complaints: VecDeque::new(),
         bindings: Bindings::default(),
     };
@@ -102,6 +107,8 @@ struct Performance<'a> {
     /// What came and was not yet called for.
     stanzas: VecDeque<(Duration, Element)>,
     messages: VecDeque<(Duration, Option<u8>, RawMessage)>,
+    /// What the operator was told and no step has passed by.
+    notices: VecDeque<String>,
     /// What was against the rules.
     complaints: VecDeque<String>,
     bindings: Bindings,
@@ -119,6 +126,7 @@ impl Performance<'_> {
                 self.stage.say_sip(SipLines::Answer(answer.clone(), self.bindings.clone()))
             }
             Act::SipHears(pattern, timing) => return self.hear_message(pattern, *timing),
+            Act::OperatorHears(pattern, timing) => return self.hear_notice(pattern, *timing),
             Act::Wait(time) => self.rest(*time),
             Act::Differ(names) => {
                 if let Some((one, other)) = self.bindings.first_equal(names) {
@@ -155,6 +163,23 @@ impl Performance<'_> {
         in_time(at.saturating_sub(start), timing)
     }
 
+    /// The operator is told more than a play is about: what does not fit is passed by.
+    fn hear_notice(&mut self, pattern: &Pattern, timing: Timing) -> Result<(), String> {
+        let end = self.stage.elapsed() + timing.within;
+        let mut passed = String::new();
+        loop {
+            self.wait_until(end, |performance| !performance.notices.is_empty());
+            let Some(notice) = self.notices.pop_front() else {
+                return Err(format!("the operator was not told within {:?}, but{passed}", timing.within));
+            };
+            if pattern.matches("the notice", &notice, &mut self.bindings).is_ok() {
+                return Ok(());
+            }
+            passed.push_str("\n    ");
+            passed.push_str(&notice);
+        }
+    }
+
     fn nothing(&self, side: &str, timing: Timing) -> String {
         let instead = self.uncalled().map_or(String::new(), |heard| format!("; instead there came {heard}"));
         format!("nothing came on the {side} side within {:?}{instead}", timing.within)
@@ -182,6 +207,7 @@ impl Performance<'_> {
                 match heard {
                     Heard::Stanza(stanza) => self.stanzas.push_back((at, *stanza)),
                     Heard::Sip(link, message) => self.messages.push_back((at, link, *message)),
+                    Heard::Notice(words) => self.notices.push_back(words),
                     Heard::Complaint(words) => self.complaints.push_back(words),
                 }
             }

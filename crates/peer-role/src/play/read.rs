@@ -99,6 +99,7 @@ fn act(block: &Block<'_>) -> Result<Act, BadPlay> {
         ("sip", (">", "hangs up")) => Ok(Act::SipHangsUp),
         ("sip", (">", start)) => sip_says(block, start),
         ("sip", ("<", start)) => sip_hears(block, start),
+        ("notice", ("<", words)) => operator_hears(block, words),
         ("wait", _) => Ok(Act::Wait(duration(rest).ok_or_else(|| block.bad("wait 2 s"))?)),
         ("differ", _) => names(rest).map(Act::Differ).ok_or_else(|| block.bad("differ $one $other")),
         _ => fault(block.head).map(Act::Fault).ok_or_else(|| block.bad("no such step")),
@@ -126,6 +127,16 @@ fn xmpp_hears(block: &Block<'_>, stanza: &str) -> Result<Act, BadPlay> {
     }
     let pattern = StanzaPattern::parse(&text, &absent).map_err(|what| block.bad(&what))?;
     Ok(Act::XmppHears(pattern, timing))
+}
+
+fn operator_hears(block: &Block<'_>, words: &str) -> Result<Act, BadPlay> {
+    let mut timing = Timing::default();
+    for (line, below) in &block.below {
+        if !time(below, &mut timing) {
+            return Err(BadPlay { line: *line, what: "below a notice stands only when it comes".to_owned() });
+        }
+    }
+    Ok(Act::OperatorHears(Pattern::parse(words), timing))
 }
 
 fn sip_says(block: &Block<'_>, start: &str) -> Result<Act, BadPlay> {
@@ -287,6 +298,15 @@ fn fault(line: &str) -> Option<Fault> {
         "mend link" => Fault::MendLink,
         "hold acks" => Fault::HoldAcks,
         "release acks" => Fault::ReleaseAcks,
+        "stop partner" => Fault::StopPartner,
+        "start partner" => Fault::StartPartner,
+        "hold partner" => Fault::HoldPartner,
+        "mend partner" => Fault::MendPartner,
+        "cut partner" => Fault::CutPartner,
+        "partner hangs up" => Fault::HangUp,
+        "partner drips" => Fault::Drip,
+        "partner behaves" => Fault::BehaveWell,
+        "certificate expires" => Fault::ExpireCertificate,
         _ => return None,
     })
 }
