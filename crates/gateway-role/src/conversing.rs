@@ -120,7 +120,8 @@ impl Gateway {
         domain: &SipDomain,
         now: Now,
     ) {
-        let pair = Arc::new(Pair::new(&message.from_jid, &message.to_jid));
+        let known = self.to_sip.target(number).and_then(|queue| self.conversations.pair(queue));
+        let pair = known.unwrap_or_else(|| Arc::new(Pair::new(&message.from_jid, &message.to_jid)));
         if self.conversations.is_paged(&pair, now) {
             return self.page_text(number, message, None, domain, now);
         }

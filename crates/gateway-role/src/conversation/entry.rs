@@ -29,9 +29,9 @@ pub struct Entry {
     pub pair: Arc<Pair>,
     pub number: u64,
     pub conversation: Conversation,
-    pub sessions: Vec<Carried>,
+    pub sessions: Vec<Box<Carried>>,
     /// What is to be said, until it was.
-    items: Vec<(Item, Saying)>,
+    items: Vec<(Item, Box<Saying>)>,
     /// The thread that the XMPP user's client names, if it does.
     pub thread: Option<Box<str>>,
     /// When the clock was last asked for.
@@ -131,7 +131,7 @@ impl Entry {
 
     /// Takes something to say.
     pub fn handle_item(&mut self, item: Item, saying: Saying, desk: &mut Desk, now: Now) {
-        self.items.push((item, saying));
+        self.items.push((item, Box::new(saying)));
         self.conversation.handle_item(item, &desk.pace, now);
     }
 
@@ -160,7 +160,7 @@ impl Entry {
 
     /// Returns the session of this number.
     pub fn carried(&mut self, leg: Leg) -> Option<&mut Carried> {
-        self.sessions.iter_mut().find(|carried| carried.leg == leg)
+        self.sessions.iter_mut().find(|carried| carried.leg == leg).map(|carried| &mut **carried)
     }
 
     /// Returns the Call-ID of the session that there is.
@@ -238,7 +238,7 @@ impl Entry {
                 desk.live += 1;
                 let call = invite.call_id().clone();
                 let session = Session::call(invite, Arc::clone(&desk.sessions), now);
-                self.sessions.push(Carried::new(leg, session, tag, call, None));
+                self.sessions.push(Box::new(Carried::new(leg, session, tag, call, None)));
             }
             Err(why) => self.conversation.handle_refused(leg, why, &desk.pace, now),
         }

@@ -139,6 +139,12 @@ impl Conversations {
         (carried.call == *request.call_id()).then_some(id)
     }
 
+    /// Returns the pair of this key, if they have talked lately.
+    #[must_use]
+    pub fn pair(&self, key: &str) -> Option<Arc<Pair>> {
+        Some(Arc::clone(&self.entries.get(self.pairs.get(key)?)?.pair))
+    }
+
     /// Returns between whom a session is.
     #[must_use]
     pub fn pair_of(&self, session: SessionId) -> Option<&Arc<Pair>> {
@@ -302,7 +308,8 @@ impl Conversations {
             desk.tags.insert(tag.as_str().into(), id);
             desk.live += 1;
             let session = Session::called(key, request, &tag, contact, Arc::clone(&desk.sessions), now);
-            entry.sessions.push(Carried::new(leg, session, tag.as_str().into(), call, Some(content)));
+            let carried = Carried::new(leg, session, tag.as_str().into(), call, Some(content));
+            entry.sessions.push(Box::new(carried));
         });
         Ok(())
     }

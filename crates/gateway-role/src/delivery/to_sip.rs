@@ -145,6 +145,12 @@ impl ToSip {
         target.map(|target| target.waiting.drain(..).collect()).unwrap_or_default()
     }
 
+    /// Returns the queue that a message is in.
+    #[must_use]
+    pub fn target(&self, number: Number) -> Option<&str> {
+        self.messages.get(&number).map(|message| &*message.target)
+    }
+
     /// Returns how long a message has been with us.
     #[must_use]
     pub fn age(&self, number: Number, now: Now) -> Duration {
