@@ -96,6 +96,7 @@ impl Partner {
         let approach = Approach {
             pair: Pair { local: self.domain.clone(), remote: way.remote.clone() },
             methods: METHODS,
+            evidence: xmpp_proto::evidence::Evidence::default(),
             purpose: Purpose::Speak,
             establishment: Duration::from_secs(10),
             inactivity: Duration::from_secs(3600),

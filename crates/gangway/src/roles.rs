@@ -187,7 +187,7 @@ impl Site {
             in_process: in_process.then_some(listener),
             to_in_process: None,
             tls: Arc::clone(&self.tls),
-            resolver: resolver(&proxy.resolver)?,
+            resolver: resolver(&proxy.resolver, anchors(proxy))?,
             recorder: Box::new(net::Forgetful),
             notices: Box::new(move |notice| {
                 connected.hear(&notice);
@@ -251,7 +251,7 @@ impl Site {
             in_process: None,
             to_in_process: self.meeting.take(),
             tls: Arc::clone(&self.tls),
-            resolver: resolver(&gateway.resolver)?,
+            resolver: resolver(&gateway.resolver, net::Anchors::Root)?,
             recorder: Box::new(keeper::Keeper::new(store)),
             notices: Box::new(move |notice| {
                 notices::of_gateway(&notice);
@@ -276,8 +276,14 @@ fn bind(specs: Vec<net::ListenerSpec>) -> Result<Vec<Bound>, String> {
     specs.into_iter().map(|spec| Bound::bind(spec).map_err(|why| why.to_string())).collect()
 }
 
-fn resolver(servers: &[std::net::SocketAddr]) -> Result<Resolver, String> {
-    let settings = DnsSettings { servers: servers.to_vec(), ..DnsSettings::default() };
+/// Returns what DNSSEC begins with.
+fn anchors(proxy: &config::model::Proxy) -> net::Anchors {
+    let file = proxy.dnssec_anchors.as_ref();
+    file.map_or(net::Anchors::Root, |file| net::Anchors::File(file.value.clone()))
+}
+
+fn resolver(servers: &[std::net::SocketAddr], anchors: net::Anchors) -> Result<Resolver, String> {
+    let settings = DnsSettings { servers: servers.to_vec(), anchors, ..DnsSettings::default() };
     Resolver::new(&settings)
         .map_err(|why| format!("the DNS cannot be asked: {why}; write `resolver = [\"ADDRESS\"]`"))
 }

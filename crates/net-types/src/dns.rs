@@ -11,6 +11,9 @@ pub enum Question {
     Naptr(String),
     /// Associations of certificates with a name (RFC 6698).
     Tlsa(String),
+    /// The same, and DNSSEC is to say what the answer is worth: only then can one be [`secure`](Answer::secure), or
+    /// [bogus](Failure::Bogus).
+    Validated(Box<Question>),
 }
 
 /// What the DNS said; an existing name without such records gives no records.
@@ -18,7 +21,8 @@ pub enum Question {
 pub struct Answer {
     /// In the order of the answer.
     pub records: Vec<Record>,
-    /// Whether DNSSEC vouches for it.
+    /// Whether DNSSEC vouches for the records and for the names that led to them. That there are none is never
+    /// `secure`: a lie about it is [bogus](Failure::Bogus).
     pub secure: bool,
 }
 

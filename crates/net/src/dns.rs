@@ -4,17 +4,20 @@
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{
     ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts,
 };
 use hickory_resolver::lookup::Lookup;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
+use hickory_resolver::proto::dnssec::TrustAnchors;
 use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
+use hickory_resolver::{ResolverBuilder, TokioResolver};
 use net_types::{Answer, Failure, Question, Record};
 
 /// Whom to ask, and how long.
@@ -28,8 +31,8 @@ pub struct DnsSettings {
     pub timeout: Duration,
     /// How often each question is tried.
     pub attempts: usize,
-    /// Whether to check DNSSEC; without it no answer is ever `secure`.
-    pub dnssec: bool,
+    /// Whose signatures [`Question::Validated`] goes back to.
+    pub anchors: Anchors,
     /// How many answers are remembered, each for as long as it says.
     pub cache_max: u64,
 }
@@ -41,16 +44,49 @@ impl Default for DnsSettings {
             try_timeout: Duration::from_secs(2),
             timeout: Duration::from_secs(8),
             attempts: 2,
-            dnssec: false,
+            anchors: Anchors::Root,
             cache_max: 4096,
+        }
+    }
+}
+
+/// Where DNSSEC begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Anchors {
+    /// The root's keys that this program was built with: those of 2018 and 2024.
+    Root,
+    /// Keys in a file of DNSKEY records, of the root or of other zones, instead of those.
+    File(PathBuf),
+}
+
+impl Anchors {
+    /// Reads them.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read, or holds something else.
+    pub fn check(&self) -> Result<(), NoResolver> {
+        self.load().map(|_| ())
+    }
+
+    fn load(&self) -> Result<Arc<TrustAnchors>, NoResolver> {
+        match self {
+            Self::Root => Ok(Arc::new(TrustAnchors::default())),
+            Self::File(path) => match TrustAnchors::from_file(path) {
+                Ok(anchors) => Ok(Arc::new(anchors)),
+                Err(why) => Err(NoResolver::BadAnchors { file: path.clone(), why: why.to_string() }),
+            },
         }
     }
 }
 
 /// Asks the DNS. Each driver has one of its own, because it starts tasks in its driver's event loop.
 pub struct Resolver {
-    resolver: TokioResolver,
-    timeout: Duration,
+    settings: DnsSettings,
+    plain: TokioResolver,
+    anchors: Arc<TrustAnchors>,
+    /// Made when the first question wants it: in most places nobody does.
+    validating: OnceLock<Result<TokioResolver, String>>,
 }
 
 impl Resolver {
@@ -58,26 +94,14 @@ impl Resolver {
     ///
     /// # Errors
     ///
-    /// When the operating system's configuration is wanted and cannot be read.
+    /// When the operating system's configuration, or the file of anchors, is wanted and cannot be read.
     pub fn new(settings: &DnsSettings) -> Result<Self, NoResolver> {
-        let no_resolver = |error: NetError| NoResolver(error.to_string());
-        let mut builder = if settings.servers.is_empty() {
-            TokioResolver::builder_tokio().map_err(no_resolver)?
-        } else {
-            let servers = settings.servers.iter().copied().map(server).collect();
-            let config = ResolverConfig::from_name_servers(servers);
-            TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
-        };
-        let options: &mut ResolverOpts = builder.options_mut();
-        options.timeout = settings.try_timeout;
-        options.attempts = settings.attempts;
-        options.validate = settings.dnssec;
-        options.edns0 = true;
-        options.cache_size = settings.cache_max;
-        options.use_hosts_file =
+        let anchors = settings.anchors.load()?;
+        let mut builder = builder(settings).map_err(NoResolver::BadSystem)?;
+        builder.options_mut().use_hosts_file =
             if settings.servers.is_empty() { ResolveHosts::Auto } else { ResolveHosts::Never };
-        let resolver = builder.build().map_err(no_resolver)?;
-        Ok(Self { resolver, timeout: settings.timeout })
+        let plain = builder.build().map_err(|error| NoResolver::BadSystem(error.to_string()))?;
+        Ok(Self { settings: settings.clone(), plain, anchors, validating: OnceLock::new() })
     }
 
     /// Returns what the DNS says.
@@ -86,38 +110,75 @@ impl Resolver {
     ///
     /// Tells a name that does not exist from servers that do not answer, that cannot, and that are not believed.
     pub async fn resolve(&self, question: &Question) -> Result<Answer, Failure> {
-        match tokio::time::timeout(self.timeout, self.ask(question)).await {
+        let answer = async {
+            match question {
+                Question::Validated(question) => self.ask(self.validating()?, question).await,
+                question => self.ask(&self.plain, question).await,
+            }
+        };
+        match tokio::time::timeout(self.settings.timeout, answer).await {
             Ok(answer) => answer,
             Err(_) => Err(Failure::Unreachable("no DNS server answered in time".to_owned())),
         }
     }
 
-    async fn ask(&self, question: &Question) -> Result<Answer, Failure> {
+    fn validating(&self) -> Result<&TokioResolver, Failure> {
+        let made = self.validating.get_or_init(|| {
+            let mut builder = builder(&self.settings)?;
+            // A name that stands in a file of this machine is signed by nobody.
+            builder.options_mut().use_hosts_file = ResolveHosts::Never;
+            let builder = builder.with_trust_anchor(Arc::clone(&self.anchors));
+            builder.build().map_err(|error| error.to_string())
+        });
+        made.as_ref().map_err(|why| Failure::Unreachable(why.clone()))
+    }
+
+    async fn ask(&self, resolver: &TokioResolver, question: &Question) -> Result<Answer, Failure> {
         match question {
             Question::Addresses(host) => {
                 if let Ok(address) = host.parse::<IpAddr>() {
                     return Ok(Answer { records: vec![Record::Address(address)], secure: false });
                 }
-                let (four, six) =
-                    tokio::join!(self.look_up(host, RecordType::A), self.look_up(host, RecordType::AAAA));
+                let (four, six) = tokio::join!(
+                    look_up(resolver, host, RecordType::A),
+                    look_up(resolver, host, RecordType::AAAA)
+                );
                 both_families(six, four)
             }
-            Question::Srv(name) => self.look_up(name, RecordType::SRV).await,
-            Question::Naptr(name) => self.look_up(name, RecordType::NAPTR).await,
-            Question::Tlsa(name) => self.look_up(name, RecordType::TLSA).await,
+            Question::Srv(name) => look_up(resolver, name, RecordType::SRV).await,
+            Question::Naptr(name) => look_up(resolver, name, RecordType::NAPTR).await,
+            Question::Tlsa(name) => look_up(resolver, name, RecordType::TLSA).await,
+            Question::Validated(_) => Err(Failure::ServerFailed("a question was wrapped twice".to_owned())),
         }
     }
+}
 
-    async fn look_up(&self, name: &str, kind: RecordType) -> Result<Answer, Failure> {
-        // A name that cannot be written does not exist either.
-        let mut name = Name::from_ascii(name).map_err(|_| Failure::NoSuchName)?;
-        // Absolute: a search list would find another host of the same name.
-        name.set_fqdn(true);
-        match self.resolver.lookup(name, kind).await {
-            Ok(found) => answer(&found, kind),
-            Err(error) => no_answer(error),
-        }
+async fn look_up(resolver: &TokioResolver, name: &str, kind: RecordType) -> Result<Answer, Failure> {
+    // A name that cannot be written does not exist either.
+    let mut name = Name::from_ascii(name).map_err(|_| Failure::NoSuchName)?;
+    // Absolute: a search list would find another host of the same name.
+    name.set_fqdn(true);
+    match resolver.lookup(name, kind).await {
+        Ok(found) => answer(&found, kind),
+        Err(error) => no_answer(error),
     }
+}
+
+fn builder(settings: &DnsSettings) -> Result<ResolverBuilder<TokioRuntimeProvider>, String> {
+    let mut builder = if settings.servers.is_empty() {
+        TokioResolver::builder_tokio().map_err(|error| error.to_string())?
+    } else {
+        let servers = settings.servers.iter().copied().map(server).collect();
+        let config = ResolverConfig::from_name_servers(servers);
+        TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
+    };
+    let options: &mut ResolverOpts = builder.options_mut();
+    options.timeout = settings.try_timeout;
+    options.attempts = settings.attempts;
+    options.validate = false;
+    options.edns0 = true;
+    options.cache_size = settings.cache_max;
+    Ok(builder)
 }
 
 impl fmt::Debug for Resolver {
@@ -126,13 +187,32 @@ impl fmt::Debug for Resolver {
     }
 }
 
-/// The operating system's DNS configuration cannot be used, in words.
+/// Why the DNS cannot be asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NoResolver(pub String);
+pub enum NoResolver {
+    /// The operating system's DNS configuration cannot be used, in words.
+    BadSystem(String),
+    /// The file of anchors cannot be used.
+    BadAnchors {
+        /// Which.
+        file: PathBuf,
+        /// In words.
+        why: String,
+    },
+}
 
 impl fmt::Display for NoResolver {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "no usable DNS configuration ({}); mend /etc/resolv.conf, or name DNS servers", self.0)
+        match self {
+            Self::BadSystem(why) => {
+                write!(out, "no usable DNS configuration ({why}); mend /etc/resolv.conf, or name DNS servers")
+            }
+            Self::BadAnchors { file, why } => write!(
+                out,
+                "{} holds no DNSSEC keys ({why}); write DNSKEY records, one a line, such as those of `dig . DNSKEY`",
+                file.display()
+            ),
+        }
     }
 }
 

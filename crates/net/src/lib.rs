@@ -27,7 +27,7 @@ pub mod throwaway;
 pub mod tls;
 
 pub use clock::Clock;
-pub use dns::{DnsSettings, Resolver};
+pub use dns::{Anchors, DnsSettings, Resolver};
 pub use driver::{Controls, Driver, Effect, Ended, Gone, Role, World};
 pub use in_process::{InProcessDialler, InProcessListener};
 pub use listener::{BindError, Bound, ListenerKind, ListenerSpec};

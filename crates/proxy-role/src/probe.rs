@@ -22,6 +22,7 @@ use clock_types::{Ids, Moment, Now, earliest};
 use net_types::{ConnectionId, Event, Order, QueryId, Remote, TlsFacts};
 use xmpp_proto::dialback::{Pair, Secret};
 use xmpp_proto::discovery::{Discovery, Output as Found, Start, Target};
+use xmpp_proto::evidence::Evidence;
 use xmpp_proto::failure::{Failure, Stage};
 use xmpp_proto::stream::{Approach, Initiator, InitiatorOutput, Methods, Purpose, StreamSettings};
 use xmpp_types::jid::DomainName;
@@ -51,6 +52,8 @@ pub struct Probe {
     /// Our certificate was refused, and dialback is tried without it.
     avoids_external: bool,
     facts: Option<Box<TlsFacts>>,
+    /// What vouches for the certificate of the server that is tried.
+    evidence: Evidence,
     mechanisms: Vec<XmlText>,
     /// When the stage that is going on began.
     since: Moment,
@@ -113,6 +116,7 @@ impl Probe {
             reachable: VecDeque::new(),
             avoids_external: false,
             facts: None,
+            evidence: Evidence::default(),
             mechanisms: Vec::new(),
             since: now.moment,
             has_warned: false,
@@ -321,6 +325,7 @@ impl Probe {
     /// Begins at the other end of a TCP connection.
     fn enter(&mut self, connection: ConnectionId, target: Target, now: Now) {
         self.facts = None;
+        self.evidence = Evidence { delegation: target.delegation.clone() };
         match target.start {
             Start::Direct => {
                 self.start_tls(connection, Start::Direct);
@@ -342,6 +347,7 @@ impl Probe {
         let approach = Approach {
             pair: self.pair.clone(),
             methods,
+            evidence: self.evidence.clone(),
             purpose: Purpose::Speak,
             establishment: limits.establishment,
             inactivity: limits.inactivity,
@@ -358,7 +364,8 @@ impl Probe {
     fn secured(&mut self, facts: Box<TlsFacts>, now: Now) {
         let shown = self.settings.identity_of(&self.pair.local);
         self.find(Stage::Tls, Outcome::Passed, words::tls(&facts, shown), now);
-        let (outcome, lines) = words::certificate(&facts, &self.pair.remote, self.methods, now.date);
+        let (outcome, lines) =
+            words::certificate(&facts, &self.evidence, &self.pair.remote, self.methods, now.date);
         self.find(Stage::Certificate, outcome, lines, now);
         self.facts = Some(facts.clone());
         match std::mem::replace(&mut self.state, State::Done) {
@@ -514,25 +521,25 @@ impl Probe {
 
     fn conclude(&mut self, failure: Option<Failure>, now: Now) {
         self.state = State::Done;
+        let seen = words::Seen {
+            settings: &self.settings,
+            pair: &self.pair,
+            facts: self.facts.as_deref(),
+            evidence: &self.evidence,
+            today: now.date,
+        };
+        let notes = words::notes(&seen);
         let (words, fix) = match &failure {
             None => {
                 let but = if self.has_warned { "; see what is marked above" } else { "" };
                 (words::success(&self.pair, self.facts.as_deref()) + but, None)
             }
-            Some(failure) => {
-                let seen = words::Seen {
-                    settings: &self.settings,
-                    pair: &self.pair,
-                    facts: self.facts.as_deref(),
-                    today: now.date,
-                };
-                (
-                    format!("no stanza reaches {}: {failure}", self.pair.remote),
-                    Some(words::fix(failure, &seen)),
-                )
-            }
+            Some(failure) => (
+                format!("no stanza reaches {}: {failure}", self.pair.remote),
+                Some(words::fix(failure, &seen)),
+            ),
         };
-        self.outputs.push_back(Output::Verdict(Verdict { failure, words, fix }));
+        self.outputs.push_back(Output::Verdict(Verdict { failure, words, fix, notes }));
     }
 
     fn find(&mut self, stage: Stage, outcome: Outcome, lines: Vec<String>, now: Now) {

@@ -25,6 +25,13 @@ pub enum Unproved {
     WrongPurpose,
     /// It speaks for these names only.
     OtherNames(Vec<String>),
+    /// The domain's signed zone says what the certificate must be, and it is not that (RFC 6698 §4.1).
+    NotInZone {
+        /// The name that the records stand under.
+        host: String,
+        /// How many of them can be used.
+        records: usize,
+    },
 }
 
 impl fmt::Display for Unproved {
@@ -37,6 +44,9 @@ impl fmt::Display for Unproved {
             Self::WrongPurpose => out.write_str("the certificate is for neither TLS servers nor TLS clients"),
             Self::OtherNames(names) if names.is_empty() => out.write_str("the certificate names no domain"),
             Self::OtherNames(names) => write!(out, "the certificate is for {}", names.join(", ")),
+            Self::NotInZone { host, records } => {
+                write!(out, "the certificate fits none of the {records} usable TLSA records of {host}")
+            }
         }
     }
 }
@@ -64,25 +74,50 @@ pub fn prove_by(
     domain: &DomainName,
     today: Date,
 ) -> Result<(), Unproved> {
+    prove_names(certificate, roots, today, |names| names_speak_for(names, domain))
+}
+
+/// Checks all of a certificate; `speaks` tells whether its names will do.
+pub(crate) fn prove_names(
+    certificate: Option<&PeerCertificate>,
+    roots: Option<&Trust>,
+    today: Date,
+    speaks: impl Fn(&CertificateNames) -> bool,
+) -> Result<(), Unproved> {
     let certificate = certificate.ok_or(Unproved::NoCertificate)?;
+    check_dates(certificate, today)?;
+    let verdict = roots.map(|roots| certificate.chain.by_trust(roots));
+    if let TrustVerdict::Untrusted(why) = verdict.as_ref().unwrap_or(&certificate.trust) {
+        return Err(Unproved::Untrusted(why.clone()));
+    }
+    prove_dates_and_names(certificate, today, speaks)
+}
+
+/// Checks all of a certificate but its chain.
+pub(crate) fn prove_dates_and_names(
+    certificate: &PeerCertificate,
+    today: Date,
+    speaks: impl Fn(&CertificateNames) -> bool,
+) -> Result<(), Unproved> {
+    check_dates(certificate, today)?;
+    let for_tls = |purpose: &Purpose| matches!(purpose, Purpose::ServerAuth | Purpose::ClientAuth);
+    if !certificate.purposes.is_empty() && !certificate.purposes.iter().any(for_tls) {
+        return Err(Unproved::WrongPurpose);
+    }
+    if speaks(&certificate.names) {
+        return Ok(());
+    }
+    Err(Unproved::OtherNames(readable(&certificate.names)))
+}
+
+fn check_dates(certificate: &PeerCertificate, today: Date) -> Result<(), Unproved> {
     if today < certificate.not_before {
         return Err(Unproved::NotYetValid(certificate.not_before));
     }
     if today > certificate.not_after {
         return Err(Unproved::Expired(certificate.not_after));
     }
-    let verdict = roots.map(|roots| certificate.chain.by_trust(roots));
-    if let TrustVerdict::Untrusted(why) = verdict.as_ref().unwrap_or(&certificate.trust) {
-        return Err(Unproved::Untrusted(why.clone()));
-    }
-    let for_tls = |purpose: &Purpose| matches!(purpose, Purpose::ServerAuth | Purpose::ClientAuth);
-    if !certificate.purposes.is_empty() && !certificate.purposes.iter().any(for_tls) {
-        return Err(Unproved::WrongPurpose);
-    }
-    if names_speak_for(&certificate.names, domain) {
-        return Ok(());
-    }
-    Err(Unproved::OtherNames(readable(&certificate.names)))
+    Ok(())
 }
 
 /// Tells whether one of the names stands for `domain`, whatever the chain is worth.
@@ -96,7 +131,7 @@ pub fn names_speak_for(names: &CertificateNames, domain: &DomainName) -> bool {
 
 /// Compares A-labels without regard to case; `*` stands for the whole leftmost label and for one label
 /// only (RFC 9525 §6.3).
-fn dns_name_matches(name: &str, domain: &str) -> bool {
+pub(crate) fn dns_name_matches(name: &str, domain: &str) -> bool {
     let Some(parent) = name.strip_prefix("*.") else {
         return !name.contains('*') && name.eq_ignore_ascii_case(domain);
     };

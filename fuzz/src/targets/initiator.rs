@@ -73,6 +73,7 @@ impl Server {
         let approach = Approach {
             pair: pair(),
             methods,
+            evidence: xmpp_proto::evidence::Evidence::default(),
             purpose,
             establishment: Duration::from_secs(60),
             inactivity: Duration::from_secs(600),
@@ -173,6 +174,8 @@ impl Server {
     fn ready(&mut self, proof: Proof, is_both_ways: bool) {
         let is_allowed = match (self.is_secure, proof) {
             (true, Proof::Certificate) => self.is_certain,
+            // Nobody vouches for it here.
+            (_, Proof::Dane) => false,
             (true, Proof::Dialback) => self.methods.dialback_over_tls,
             (false, Proof::Dialback) => self.methods.dialback_in_clear,
             (false, Proof::Certificate) => false,

@@ -10,7 +10,7 @@ use net_types::Event;
 use proxy_role::{Finding, Probe, ProbeOutput, Verdict};
 use xmpp_types::jid::DomainName;
 
-use super::{Which, absent, proxy, resolver, secret_of, tls};
+use super::{Which, absent, anchors, proxy, resolver, secret_of, tls};
 use crate::config::Reading;
 
 /// Tries to reach `remote` as the proxy of this configuration would, and tells each stage as it is over.
@@ -46,7 +46,7 @@ pub fn probe(
         in_process: None,
         to_in_process: None,
         tls: Arc::new(registry),
-        resolver: resolver(&proxy.resolver)?,
+        resolver: resolver(&proxy.resolver, anchors(proxy))?,
         recorder: Box::new(net::Forgetful),
         notices: Box::new(move |notice| match notice {
             Said::Finding(finding) => tell(&finding),

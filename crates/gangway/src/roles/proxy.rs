@@ -207,6 +207,7 @@ fn partner(partner: &model::Partner) -> Option<Partner> {
         fixed_host: partner.host.as_ref().map(|host| host_and_port(&host.value)),
         allow_plaintext: *partner.allow_plaintext,
         direct_tls: partner.direct_tls,
+        dane: *partner.dane,
         subdomains: partner.subdomains,
         trust: pinned.or_else(|| partner.trust.as_ref().map(trust)),
         allow_private_addresses: partner.allow_private_addresses,

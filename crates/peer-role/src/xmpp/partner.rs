@@ -162,6 +162,7 @@ impl XmppServer {
         let settings = discovery::Settings {
             fixed_host: self.settings.hosts.get(domain).cloned(),
             direct_tls: false,
+            dane: false,
             addresses: AddressRule::Any,
             targets_max: 8,
             patience: Duration::from_secs(5),
@@ -194,6 +195,7 @@ impl XmppServer {
         let approach = Approach {
             pair: Pair { local, remote: domain },
             methods,
+            evidence: xmpp_proto::evidence::Evidence::default(),
             purpose: if partner.waiting.is_empty() && partner.left.is_none() {
                 Purpose::Ask
             } else {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clock_types::{Moment, Now};
 use net_types::{Answer, ConnectionId, Failure as DnsFailure, Order, Remote, Stage as NetStage, TlsFacts};
 use xmpp_proto::discovery::{Discovery, Output, Start, Target};
+use xmpp_proto::evidence::Evidence;
 use xmpp_proto::failure::{Failure, Stage};
 
 use super::{Courier, State};
@@ -20,6 +21,8 @@ pub(super) struct Dialling {
     /// When the next address is tried although others are still open.
     next: Moment,
     last: Option<Failure>,
+    /// What vouches for the certificate of the server that is connected.
+    pub(super) evidence: Evidence,
 }
 
 impl Dialling {
@@ -31,6 +34,17 @@ impl Dialling {
     pub(super) fn abandon(&mut self, world: &mut World) {
         for (connection, _) in self.open.drain(..) {
             world.close(connection);
+        }
+    }
+
+    fn is_open(&self, connection: ConnectionId) -> bool {
+        self.open.iter().any(|(open, _)| *open == connection)
+    }
+
+    /// Takes the connection out of the race, and what vouches for the server that it leads to.
+    fn choose(&mut self, connection: ConnectionId) {
+        for (_, target) in self.open.extract_if(.., |(open, _)| *open == connection) {
+            self.evidence = Evidence { delegation: target.delegation };
         }
     }
 
@@ -90,6 +104,7 @@ impl Courier {
                         open: Vec::new(),
                         next: now.moment,
                         last: None,
+                        evidence: Evidence::default(),
                     });
                     self.dial(world, now);
                 }
@@ -134,8 +149,8 @@ impl Courier {
         now: Now,
     ) {
         match std::mem::replace(&mut self.state, State::Idle) {
-            State::Dialling(mut dialling) if dialling.open.iter().any(|(open, _)| *open == connection) => {
-                dialling.open.retain(|(open, _)| *open != connection);
+            State::Dialling(mut dialling) if dialling.is_open(connection) => {
+                dialling.choose(connection);
                 dialling.abandon(world);
                 self.open_stream(connection, tls, dialling, world, now);
             }

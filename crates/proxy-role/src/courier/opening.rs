@@ -31,6 +31,7 @@ impl Courier {
         let approach = Approach {
             pair: self.pair.clone(),
             methods,
+            evidence: dialling.evidence.clone(),
             purpose: self.purpose,
             establishment: limits.establishment,
             inactivity: limits.inactivity,
@@ -194,7 +195,9 @@ impl Courier {
 fn may_try_others(failure: &Failure, dialling: &Dialling) -> bool {
     let of_the_server = match failure.stage {
         Stage::Tcp | Stage::Tls | Stage::Stream => true,
-        Stage::Dns | Stage::Certificate | Stage::Auth | Stage::Dialback | Stage::Policy => false,
+        // The zone vouches for each server's certificate apart.
+        Stage::Certificate => dialling.evidence.demands_tls(),
+        Stage::Dns | Stage::Auth | Stage::Dialback | Stage::Policy => false,
     };
     of_the_server && !dialling.is_exhausted()
 }

@@ -47,4 +47,7 @@ pub struct Verdict {
     pub words: String,
     /// What to do about it.
     pub fix: Option<String>,
+    /// What is good to know whatever came of it, a line each: until when the partner's certificate holds and for what,
+    /// and by what the partner would be proved that calls us.
+    pub notes: Vec<String>,
 }

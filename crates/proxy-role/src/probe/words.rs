@@ -9,6 +9,7 @@ use net_types::{
 };
 use xmpp_proto::dialback::Pair;
 use xmpp_proto::discovery::{AddressRule, Start, Target};
+use xmpp_proto::evidence::Evidence;
 use xmpp_proto::failure::{Failure, Stage};
 use xmpp_proto::identity::{Unproved, prove};
 use xmpp_proto::stream::{Initiator, Methods, Proof};
@@ -66,7 +67,8 @@ fn whose_settings(settings: &Settings, partner: &Partner, remote: &DomainName) -
 fn ways(partner: &Partner) -> String {
     let methods = partner.methods();
     let ways: Vec<&str> = [
-        (methods.external, "its certificate"),
+        (methods.external && partner.dane, "its certificate, for which its signed zone may vouch (DANE)"),
+        (methods.external && !partner.dane, "its certificate"),
         (methods.dialback_over_tls, "dialback over TLS"),
         (methods.dialback_in_clear, "dialback in clear"),
     ]
@@ -86,26 +88,40 @@ pub(super) fn answer(
     answer: &Result<Answer, DnsFailure>,
     rule: Option<AddressRule>,
 ) -> Vec<String> {
-    let (name, kind) = match question {
-        Question::Addresses(name) => (name, "addresses"),
-        Question::Srv(name) => (name, "SRV"),
-        Question::Naptr(name) => (name, "NAPTR"),
-        Question::Tlsa(name) => (name, "TLSA"),
+    let (name, kind, is_validated) = asked(question);
+    let signed = match answer {
+        Ok(answer) if answer.secure => ", signed",
+        Ok(_) if is_validated => ", not signed",
+        Ok(_) | Err(_) => "",
     };
     let records = match answer {
-        Ok(answer) if answer.records.is_empty() => return vec![format!("{name} {kind}: none")],
+        Ok(answer) if answer.records.is_empty() => return vec![format!("{name} {kind}: none{signed}")],
         Ok(answer) => &answer.records,
         Err(DnsFailure::NoSuchName) => return vec![format!("{name} {kind}: no such name")],
         Err(DnsFailure::Unreachable(why) | DnsFailure::ServerFailed(why) | DnsFailure::Bogus(why)) => {
             return vec![format!("{name} {kind}: {why}")];
         }
     };
-    let mut lines: Vec<String> =
-        records.iter().take(RECORDS_SHOWN_MAX).map(|one| format!("{name} {}", record(one, rule))).collect();
+    let shown = records.iter().take(RECORDS_SHOWN_MAX);
+    let mut lines: Vec<String> = shown.map(|one| format!("{name} {}{signed}", record(one, rule))).collect();
     if records.len() > RECORDS_SHOWN_MAX {
         lines.push(format!("{name} {kind}: {} more", records.len() - RECORDS_SHOWN_MAX));
     }
     lines
+}
+
+/// Returns the name and the kind of records, and whether the answer was to be signed.
+fn asked(question: &Question) -> (&str, &'static str, bool) {
+    match question {
+        Question::Addresses(name) => (name, "addresses", false),
+        Question::Srv(name) => (name, "SRV", false),
+        Question::Naptr(name) => (name, "NAPTR", false),
+        Question::Tlsa(name) => (name, "TLSA", false),
+        Question::Validated(question) => {
+            let (name, kind, _) = asked(question);
+            (name, kind, true)
+        }
+    }
 }
 
 fn record(record: &Record, rule: Option<AddressRule>) -> String {
@@ -121,7 +137,10 @@ fn record(record: &Record, rule: Option<AddressRule>) -> String {
         }
         Record::Address(address) => format!("address {address}"),
         Record::Naptr { .. } => "NAPTR".into(),
-        Record::Tlsa { .. } => "TLSA".into(),
+        Record::Tlsa { usage, selector, matching, data } => {
+            let start = hexadecimal(&data[..data.len().min(OCTETS_SHOWN_MAX)]);
+            format!("TLSA {usage} {selector} {matching} {start}…")
+        }
     }
 }
 
@@ -155,17 +174,18 @@ pub(super) fn tls(facts: &TlsFacts, shown: Option<&Identity>) -> Vec<String> {
 /// What the partner's certificate says, and whether that proves its domain.
 pub(super) fn certificate(
     facts: &TlsFacts,
+    evidence: &Evidence,
     remote: &DomainName,
     methods: Methods,
     today: Date,
 ) -> (Outcome, Vec<String>) {
     let mut lines = facts.peer.as_deref().map(|peer| of_certificate(peer, today)).unwrap_or_default();
-    let outcome = match prove(facts.peer.as_deref(), remote, today) {
-        Ok(()) => {
-            lines.push(format!("it proves {remote}"));
+    let outcome = match evidence.prove(facts.peer.as_deref(), None, remote, today) {
+        Ok(proof) => {
+            lines.push(format!("it proves {remote}{}", vouched(proof)));
             Outcome::Passed
         }
-        Err(why) if methods.dialback_over_tls => {
+        Err(why) if methods.dialback_over_tls && !evidence.demands_tls() => {
             lines.push(format!("it does not prove {remote}: {why}; dialback may do so"));
             Outcome::Noted
         }
@@ -178,25 +198,20 @@ pub(super) fn certificate(
     (if outcome == Outcome::Passed && soon { Outcome::Noted } else { outcome }, lines)
 }
 
+/// Says who vouches for a certificate, unless that is an authority as usual.
+fn vouched(proof: Proof) -> &'static str {
+    match proof {
+        Proof::Dane => ", for its signed zone says so (DANE)",
+        Proof::Certificate | Proof::Dialback => "",
+    }
+}
+
 fn of_certificate(peer: &PeerCertificate, today: Date) -> Vec<String> {
     let names = &peer.names;
     let names: Vec<String> =
         names.dns.iter().chain(&names.srv).chain(&names.xmpp_addr).map(|name| plain(name)).collect();
     let more = if names.len() > NAMES_SHOWN_MAX { ", …" } else { "" };
     let names = names[..names.len().min(NAMES_SHOWN_MAX)].join(", ");
-    let day: String = peer.not_after.to_string().chars().take(10).collect();
-    let expiry = match days_left(peer, today) {
-        left @ ..0 => format!("expired on {day}, {} days ago", -left),
-        left => format!("until {day}, {left} days left"),
-    };
-    let has = |purpose| peer.purposes.contains(&purpose);
-    let purposes = match (has(Purpose::ServerAuth), has(Purpose::ClientAuth)) {
-        _ if peer.purposes.is_empty() => "any",
-        (true, true) => "serverAuth, clientAuth",
-        (true, false) => "serverAuth only, which is fine here",
-        (false, true) => "clientAuth only",
-        (false, false) => "neither serverAuth nor clientAuth",
-    };
     let trust = match &peer.trust {
         TrustVerdict::Trusted => "trusted".to_owned(),
         TrustVerdict::Untrusted(why) => format!("not trusted: {why}"),
@@ -204,10 +219,29 @@ fn of_certificate(peer: &PeerCertificate, today: Date) -> Vec<String> {
     vec![
         format!("names: {names}{more}"),
         format!("issuer: {}", plain(&peer.issuer)),
-        expiry,
-        format!("purposes: {purposes}"),
+        expiry(peer, today),
+        format!("purposes: {}", purposes(peer)),
         format!("chain: {trust}"),
     ]
+}
+
+fn expiry(peer: &PeerCertificate, today: Date) -> String {
+    let day: String = peer.not_after.to_string().chars().take(10).collect();
+    match days_left(peer, today) {
+        left @ ..0 => format!("expired on {day}, {} days ago", -left),
+        left => format!("until {day}, {left} days left"),
+    }
+}
+
+fn purposes(peer: &PeerCertificate) -> &'static str {
+    let has = |purpose| peer.purposes.contains(&purpose);
+    match (has(Purpose::ServerAuth), has(Purpose::ClientAuth)) {
+        _ if peer.purposes.is_empty() => "any",
+        (true, true) => "serverAuth, clientAuth",
+        (true, false) => "serverAuth only, which is fine here",
+        (false, true) => "clientAuth only",
+        (false, false) => "neither serverAuth nor clientAuth",
+    }
 }
 
 fn days_left(peer: &PeerCertificate, today: Date) -> i64 {
@@ -229,7 +263,9 @@ pub(super) fn offers(mechanisms: &[XmlText]) -> String {
 pub(super) fn proofs(initiator: &Initiator, mechanisms: &[XmlText]) -> Vec<(Stage, Outcome, Vec<String>)> {
     let remote = &initiator.pair().remote;
     let theirs = match initiator.proof() {
-        Some(Proof::Certificate) => format!("{remote} is proved to us by its certificate"),
+        Some(proof @ (Proof::Certificate | Proof::Dane)) => {
+            format!("{remote} is proved to us by its certificate{}", vouched(proof))
+        }
         Some(Proof::Dialback) | None => {
             format!("{remote} is proved to us by dialback alone: it is where the DNS says")
         }
@@ -306,7 +342,38 @@ pub(super) struct Seen<'a> {
     pub(super) settings: &'a Settings,
     pub(super) pair: &'a Pair,
     pub(super) facts: Option<&'a TlsFacts>,
+    pub(super) evidence: &'a Evidence,
     pub(super) today: Date,
+}
+
+/// What is good to know whatever came of it: what the partner's certificate is worth here, and there.
+pub(super) fn notes(seen: &Seen<'_>) -> Vec<String> {
+    let Some(peer) = seen.facts.and_then(|facts| facts.peer.as_deref()) else { return Vec::new() };
+    let Some(partner) = seen.settings.partner(&seen.pair.remote) else { return Vec::new() };
+    let (methods, remote) = (partner.methods(), &seen.pair.remote);
+    let has_dialback = methods.dialback_over_tls || methods.dialback_in_clear;
+    // Outward the handshake was judged by the roots that decide inward as well.
+    let inward = match (methods.external, prove(Some(peer), remote, seen.today)) {
+        (true, Ok(())) => format!(
+            "if {remote} shows this certificate when it calls us, it is proved by that; serverAuth is enough for us"
+        ),
+        (true, Err(why)) if has_dialback => {
+            format!(
+                "this certificate would not prove {remote} when it calls us ({why}); dialback would have to"
+            )
+        }
+        (true, Err(why)) => format!(
+            "this certificate would not prove {remote} when it calls us ({why}), and nothing else may: it needs one \
+             from an authority that we trust, or `sasl = \"optional\"` for dialback"
+        ),
+        (false, _) => {
+            format!("when {remote} calls us, dialback has to prove it: its own server must answer for it")
+        }
+    };
+    vec![
+        format!("its certificate: {}; purposes: {}", expiry(peer, seen.today), purposes(peer)),
+        format!("inward, as far as can be known: {inward}"),
+    ]
 }
 
 /// What to do about a failure.
@@ -332,6 +399,10 @@ pub(super) fn fix(failure: &Failure, seen: &Seen<'_>) -> String {
         ),
         Stage::Dns if failure.not_found => format!(
             "check the spelling of {remote}; if it publishes no records: gangway partner set {remote} host=HOST:PORT"
+        ),
+        Stage::Dns if seen.settings.partner(remote).is_some_and(|partner| partner.dane) => format!(
+            "check that the resolver answers and passes DNSSEC on; if it does, the partner's zone is signed wrongly, or \
+             somebody forges it; without its word: gangway partner set {remote} dane=false"
         ),
         Stage::Dns | Stage::Tcp | Stage::Tls | Stage::Stream => failure.advice().to_owned(),
     }
@@ -363,7 +434,11 @@ fn fix_certificate(seen: &Seen<'_>) -> String {
     let remote = &seen.pair.remote;
     let Some(facts) = seen.facts else { return "ask the partner for a valid certificate".into() };
     let dialback = format!("until then dialback can prove it: gangway partner set {remote} sasl=optional");
-    match (prove(facts.peer.as_deref(), remote, seen.today), facts.peer.as_deref()) {
+    match (seen.evidence.prove(facts.peer.as_deref(), None, remote, seen.today), facts.peer.as_deref()) {
+        (Err(Unproved::NotInZone { host, .. }), _) => format!(
+            "the partner must publish a TLSA record of this certificate under {host}, or its server show the one \
+             that is published; if its zone is not to be asked: gangway partner set {remote} dane=false"
+        ),
         (Err(Unproved::Expired(_)), _) => format!("the partner must renew its certificate; {dialback}"),
         (Err(Unproved::NotYetValid(_)), _) => {
             format!("check the clocks of both sides, or the partner must get another certificate; {dialback}")
@@ -378,7 +453,7 @@ fn fix_certificate(seen: &Seen<'_>) -> String {
                 "the partner needs a certificate with the dNSName {remote} (or host= leads to another's server); {dialback}"
             )
         }
-        (Err(Unproved::NoCertificate | Unproved::WrongPurpose | Unproved::Untrusted(_)) | Ok(()), _) => {
+        (Err(Unproved::NoCertificate | Unproved::WrongPurpose | Unproved::Untrusted(_)) | Ok(_), _) => {
             format!("the partner needs a certificate for TLS servers with the dNSName {remote}; {dialback}")
         }
     }
@@ -400,6 +475,7 @@ fn plain(text: &str) -> String {
 }
 
 const TEXT_CHARS_MAX: usize = 120;
+const OCTETS_SHOWN_MAX: usize = 8;
 const NAMES_SHOWN_MAX: usize = 8;
 const RECORDS_SHOWN_MAX: usize = 8;
 const DAYS_WORTH_A_WARNING: i64 = 14;

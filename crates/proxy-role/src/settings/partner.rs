@@ -34,6 +34,8 @@ pub struct Partner {
     pub allow_plaintext: bool,
     /// Whether it is reached with TLS from the first octet where it publishes such a service.
     pub direct_tls: bool,
+    /// Whether its signed zone is asked to vouch for its certificates, and believed (RFC 7712 §5.1).
+    pub dane: bool,
     /// Whether all sub-domains belong to it.
     pub subdomains: bool,
     /// The roots (or the one certificate) by which it is judged, instead of the global ones.
@@ -96,6 +98,7 @@ impl Partner {
             fixed_host: None,
             allow_plaintext: false,
             direct_tls: true,
+            dane: false,
             subdomains: false,
             trust: None,
             allow_private_addresses: false,
@@ -124,9 +127,10 @@ impl Partner {
             fixed_host: self.fixed_host.clone(),
             // A fixed host speaks in direct TLS only if nobody said otherwise by its port.
             direct_tls: self.direct_tls && self.methods().has_tls() && self.fixed_host.is_none(),
+            dane: self.dane && self.methods().has_tls(),
             addresses,
             targets_max: TARGETS_MAX,
-            patience: DNS_PATIENCE,
+            patience: if self.dane { DNSSEC_PATIENCE } else { DNS_PATIENCE },
         }
     }
 }
@@ -135,3 +139,5 @@ impl Partner {
 const TARGETS_MAX: usize = 16;
 /// How long the search may take.
 const DNS_PATIENCE: Duration = Duration::from_secs(5);
+/// How long it may take where the keys of every zone from the root on are asked for as well.
+const DNSSEC_PATIENCE: Duration = Duration::from_secs(8);

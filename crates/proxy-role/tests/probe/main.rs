@@ -317,3 +317,47 @@ impl Run {
         self.verdict.fix.as_deref().expect("a failure has a fix")
     }
 }
+
+#[test]
+fn a_signed_zone_vouches_for_a_certificate_that_no_authority_knows() {
+    let untrusted = TrustVerdict::Untrusted("self-signed".into());
+
+    let run = partner().certificate(|peer| peer.trust = untrusted.clone()).signed(3, b"certificate").test();
+
+    assert!(run.failed_at().is_none(), "{:?}", run.verdict);
+    assert_eq!(run.outcome_of(Certificate), Outcome::Passed);
+    let lines = |stage| &run.findings.iter().find(|finding| finding.stage == stage).unwrap().lines;
+    let has = |stage, words: &str| lines(stage).iter().any(|line| line.contains(words));
+    assert!(has(Dns, "_xmpp-server._tcp.partner.example SRV 5 0 5269 xmpp.partner.example, signed"));
+    assert!(has(Dns, "_5269._tcp.xmpp.partner.example TLSA 3 0 0 6365727469666963…, signed"), "{run:#?}");
+    assert!(has(Certificate, "it proves partner.example, for its signed zone says so (DANE)"));
+    assert!(has(
+        Auth,
+        "partner.example is proved to us by its certificate, for its signed zone says so (DANE)"
+    ));
+}
+
+#[test]
+fn a_certificate_that_the_signed_zone_does_not_name_fails_though_dialback_is_allowed() {
+    let lenient = |partner: &mut proxy_role::Partner| partner.sasl = Negotiation::Optional;
+
+    let run = partner().signed(3, b"another").with(lenient).test();
+
+    let words = "the certificate fits none of the 1 usable TLSA records of _5269._tcp.xmpp.partner.example";
+    run.expect_last(Certificate, Outcome::Failed, words);
+    assert_eq!(run.failed_at(), Some(Certificate));
+    assert!(run.fix().contains("gangway partner set partner.example dane=false"), "{}", run.fix());
+}
+
+#[test]
+fn a_forged_zone_fails_at_dns_and_nobody_is_dialled() {
+    for name in
+        ["_xmpp-server._tcp.partner.example", "xmpp.partner.example", "_5269._tcp.xmpp.partner.example"]
+    {
+        let run = partner().signed(3, b"certificate").forged(name).test();
+
+        run.expect_last(Dns, Outcome::Failed, "DNSSEC validation failed");
+        assert_eq!(run.failed_at(), Some(Dns), "{name}");
+        assert!(run.fix().contains("DNSSEC"), "{}", run.fix());
+    }
+}

@@ -38,6 +38,8 @@ pub struct Setting {
     settings: Settings,
     tested: DomainName,
     zone: BTreeMap<String, Vec<Record>>,
+    /// The name of which somebody forges the answers.
+    forged: Option<String>,
     is_resolver_silent: bool,
     refusing: BTreeSet<IpAddr>,
     broken_handshakes: usize,
@@ -65,6 +67,7 @@ pub fn partner() -> Setting {
         settings: settings(),
         tested: domain("partner.example"),
         zone: zone.map(|(name, records)| (name.to_owned(), records)).into(),
+        forged: None,
         is_resolver_silent: false,
         refusing: BTreeSet::new(),
         broken_handshakes: 0,
@@ -105,6 +108,18 @@ pub fn today() -> Date {
 impl Setting {
     pub fn of(mut self, tested: &str) -> Self {
         self.tested = domain(tested);
+        self
+    }
+
+    /// Signs the zone, with this record of the server's certificate in it.
+    pub fn signed(mut self, usage: u8, data: &[u8]) -> Self {
+        let record = Record::Tlsa { usage, selector: 0, matching: 0, data: data.to_vec() };
+        self.zone.insert("_5269._tcp.xmpp.partner.example".into(), vec![record]);
+        self.with(|partner| partner.dane = true)
+    }
+
+    pub fn forged(mut self, name: &str) -> Self {
+        self.forged = Some(name.to_owned());
         self
     }
 
@@ -282,9 +297,18 @@ impl Theatre {
     }
 
     fn resolve(&self, question: &Question) -> Result<Answer, DnsFailure> {
-        let (Question::Addresses(name) | Question::Srv(name)) = question else { panic!("{question:?}") };
+        let (question, secure) = match question {
+            Question::Validated(question) => (&**question, true),
+            question => (question, false),
+        };
+        let (Question::Addresses(name) | Question::Srv(name) | Question::Tlsa(name)) = question else {
+            panic!("{question:?}")
+        };
+        if self.partner.forged.as_ref() == Some(name) {
+            return Err(DnsFailure::Bogus("DNSSEC validation failed".into()));
+        }
         let records = self.partner.zone.get(name).cloned().ok_or(DnsFailure::NoSuchName)?;
-        Ok(Answer { records, secure: false })
+        Ok(Answer { records, secure })
     }
 
     fn connect(&mut self, connection: ConnectionId, to: SocketAddr) {
@@ -378,7 +402,7 @@ fn certificate() -> PeerCertificate {
         subject: String::new(),
         issuer: "CN=Public CA".into(),
         sha256: [7; 32],
-        der: Arc::from([]),
+        der: Arc::from(*b"certificate"),
         chain: net_types::Chain::default(),
     }
 }

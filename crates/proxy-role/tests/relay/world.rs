@@ -290,7 +290,7 @@ impl World {
             Order::Resolve { query, question } => {
                 let records = match &question {
                     Question::Srv(name) | Question::Addresses(name) => self.zone.get(name),
-                    Question::Naptr(_) | Question::Tlsa(_) => None,
+                    Question::Naptr(_) | Question::Tlsa(_) | Question::Validated(_) => None,
                 };
                 let answer = records.map(|records| Answer { records: records.clone(), secure: false });
                 let answer = answer.ok_or(DnsFailure::NoSuchName);

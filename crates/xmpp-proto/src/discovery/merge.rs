@@ -15,6 +15,8 @@ pub struct Service {
     pub port: u16,
     /// Which of the two services it is of.
     pub start: Start,
+    /// Whether DNSSEC vouches for the record.
+    pub is_signed: bool,
 }
 
 /// Orders the records of both services as if they were one (XEP-0368 §3): by priority, and within one
@@ -60,7 +62,7 @@ mod tests {
     use super::*;
 
     fn service(priority: u16, weight: u16, host: &str, start: Start) -> Service {
-        Service { priority, weight, host: host.into(), port: 5269, start }
+        Service { priority, weight, host: host.into(), port: 5269, start, is_signed: false }
     }
 
     #[test]

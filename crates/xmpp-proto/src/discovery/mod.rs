@@ -4,12 +4,17 @@
 //!  Services ── both SRV answers ──▶ Hosts ── addresses, or patience ends ──▶ Done: Found | Failed
 //!      └── none published: the domain itself, port 5269 ──▶ ┘
 //! ```
+//!
+//! With DANE every answer is asked to be signed. Where the SRV record and the host's addresses are, the host's TLSA
+//! records are asked for as well (RFC 7673 §3); an answer that is forged, or that somebody keeps from us, makes the
+//! host unusable, or with the SRV records all of them.
 
 mod address;
 mod merge;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clock_types::{Ids, Moment, Now};
@@ -19,6 +24,7 @@ use xmpp_types::jid::DomainName;
 pub use address::AddressRule;
 pub use merge::{Service, merge};
 
+use crate::dane::Delegation;
 use crate::failure::{Failure, Stage};
 
 /// How TLS begins at a target.
@@ -39,6 +45,8 @@ pub struct Target {
     pub host: String,
     /// How TLS begins there.
     pub start: Start,
+    /// What DNSSEC vouches for, where the whole way to the host is signed.
+    pub delegation: Option<Arc<Delegation>>,
 }
 
 /// What is known of the domain beforehand.
@@ -48,6 +56,8 @@ pub struct Settings {
     pub fixed_host: Option<String>,
     /// Whether `_xmpps-server` is asked for, and whether a fixed host is spoken to in direct TLS.
     pub direct_tls: bool,
+    /// Whether DNSSEC is asked to vouch for the answers, and the hosts for their certificates (RFC 7673).
+    pub dane: bool,
     /// Which addresses may be dialled.
     pub addresses: AddressRule,
     /// How many addresses are handed out at most.
@@ -82,7 +92,7 @@ pub struct Discovery {
 #[derive(Debug)]
 enum State {
     Services { secure: Pending, plain: Pending },
-    Hosts { hosts: Vec<Host>, open: BTreeMap<u32, usize> },
+    Hosts { hosts: Vec<Host>, open: BTreeMap<u32, About> },
     Done,
 }
 
@@ -90,7 +100,7 @@ enum State {
 enum Pending {
     NotAsked,
     Asked(u32),
-    Answered(Result<Vec<Record>, DnsFailure>),
+    Answered(Result<Answer, DnsFailure>),
 }
 
 #[derive(Debug)]
@@ -98,7 +108,22 @@ struct Host {
     name: String,
     port: u16,
     start: Start,
+    /// Whether the way to this name is signed.
+    is_signed: bool,
     addresses: Result<Vec<IpAddr>, String>,
+    delegation: Option<Arc<Delegation>>,
+}
+
+/// A host before its addresses are known.
+type Wanted = (String, u16, Start, IsSigned);
+
+/// Whether DNSSEC, or the operator, vouches for the way to a host.
+type IsSigned = bool;
+
+#[derive(Clone, Copy, Debug)]
+enum About {
+    Addresses(usize),
+    Associations(usize),
 }
 
 impl Discovery {
@@ -118,20 +143,20 @@ impl Discovery {
         let start = if self.settings.direct_tls { Start::Direct } else { Start::InBand };
         if let Some(fixed) = self.settings.fixed_host.clone() {
             return match parse_host(&fixed) {
-                Some((name, port)) => self.look_up(vec![(name, port.unwrap_or(PORT), start)]),
+                Some((name, port)) => self.look_up(vec![(name, port.unwrap_or(PORT), start, true)]),
                 None => {
                     self.fail(Failure::new(Stage::Policy, format!("the fixed host {fixed:?} is no host")))
                 }
             };
         }
         if let Some(address) = parse_address(&self.domain) {
-            return self.look_up(vec![(address.to_string(), PORT, Start::InBand)]);
+            return self.look_up(vec![(address.to_string(), PORT, Start::InBand, false)]);
         }
         let secure = match start {
             Start::Direct => {
                 Pending::Asked(self.ask(Question::Srv(format!("_xmpps-server._tcp.{}", self.domain))))
             }
-            Start::InBand => Pending::Answered(Ok(Vec::new())),
+            Start::InBand => Pending::Answered(Ok(Answer::default())),
         };
         let plain = Pending::Asked(self.ask(Question::Srv(format!("_xmpp-server._tcp.{}", self.domain))));
         self.state = State::Services { secure, plain };
@@ -139,7 +164,6 @@ impl Discovery {
 
     /// Takes the answer to question `number`; others than those open are ignored.
     pub fn handle_answer(&mut self, number: u32, answer: Result<Answer, DnsFailure>, now: Now) {
-        let answer = answer.map(|answer| answer.records);
         match &mut self.state {
             State::Services { secure, plain } => {
                 for pending in [secure, plain] {
@@ -151,9 +175,22 @@ impl Discovery {
                 self.choose_services();
             }
             State::Hosts { hosts, open } => {
-                let Some(place) = open.remove(&number) else { return };
-                hosts[place].addresses = addresses_of(answer);
-                if open.is_empty() {
+                let Some(about) = open.remove(&number) else { return };
+                match about {
+                    About::Addresses(place) => {
+                        let is_signed = answer.as_ref().is_ok_and(|answer| answer.secure);
+                        let host = &mut hosts[place];
+                        host.addresses = addresses_of(answer);
+                        if self.settings.dane && host.is_signed && is_signed {
+                            let name = format!("_{}._tcp.{}", host.port, host.name);
+                            self.ask_about(About::Associations(place), Question::Tlsa(name));
+                        }
+                    }
+                    About::Associations(place) => hosts[place].take_associations(answer),
+                }
+                if let State::Hosts { open, .. } = &self.state
+                    && open.is_empty()
+                {
                     self.finish();
                 }
             }
@@ -197,6 +234,10 @@ impl Discovery {
         else {
             return;
         };
+        let forged = forged(secure).or_else(|| forged(plain));
+        if let (true, Some(why)) = (self.settings.dane, forged) {
+            return self.fail(Failure::new(Stage::Dns, why));
+        }
         let secure_services = services_of(secure, Start::Direct);
         let plain_services = services_of(plain, Start::InBand);
         match (secure_services, plain_services) {
@@ -214,7 +255,7 @@ impl Discovery {
             (_, Services::Unknown(why)) => self.fail(Failure::new(Stage::Dns, why)),
             (_, Services::None) => {
                 // No service is published: the domain itself is the host (RFC 6120 §3.2.2).
-                self.look_up(vec![(self.domain.clone(), PORT, Start::InBand)]);
+                self.look_up(vec![(self.domain.clone(), PORT, Start::InBand, true)]);
             }
         }
     }
@@ -222,7 +263,7 @@ impl Discovery {
     fn look_up_services(&mut self, services: Vec<Service>) {
         let mut hosts = Vec::new();
         for service in merge(services, &mut self.ids) {
-            let host = (service.host, service.port, service.start);
+            let host = (service.host, service.port, service.start, service.is_signed);
             if hosts.len() < self.settings.targets_max && !hosts.contains(&host) {
                 hosts.push(host);
             }
@@ -230,18 +271,19 @@ impl Discovery {
         self.look_up(hosts);
     }
 
-    fn look_up(&mut self, hosts: Vec<(String, u16, Start)>) {
+    fn look_up(&mut self, hosts: Vec<Wanted>) {
         let mut found = Vec::with_capacity(hosts.len());
         let mut open = BTreeMap::new();
-        for (name, port, start) in hosts {
+        for (name, port, start, is_signed) in hosts {
             let addresses = match parse_address(&name) {
                 Some(address) => Ok(vec![address]),
                 None => {
-                    open.insert(self.ask(Question::Addresses(name.clone())), found.len());
+                    let number = self.ask(Question::Addresses(name.clone()));
+                    open.insert(number, About::Addresses(found.len()));
                     Err(format!("no address of {name} came in time"))
                 }
             };
-            found.push(Host { name, port, start, addresses });
+            found.push(Host { name, port, start, is_signed, addresses, delegation: None });
         }
         let complete = open.is_empty();
         self.state = State::Hosts { hosts: found, open };
@@ -252,7 +294,15 @@ impl Discovery {
 
     /// Lists the addresses host by host, families alternating, IPv6 first (RFC 8305 §4).
     fn finish(&mut self) {
-        let State::Hosts { hosts, .. } = std::mem::replace(&mut self.state, State::Done) else { return };
+        let State::Hosts { mut hosts, open } = std::mem::replace(&mut self.state, State::Done) else {
+            return;
+        };
+        for about in open.into_values() {
+            if let About::Associations(place) = about {
+                let host = &mut hosts[place];
+                host.addresses = Err(format!("the TLSA records of {} did not come in time", host.name));
+            }
+        }
         let mut targets = Vec::new();
         let mut refused = None;
         let mut trouble = None;
@@ -265,7 +315,12 @@ impl Discovery {
                             refused = Some(address);
                         } else if targets.len() < self.settings.targets_max {
                             let address = SocketAddr::new(address, host.port);
-                            targets.push(Target { address, host: host.name.clone(), start: host.start });
+                            targets.push(Target {
+                                address,
+                                host: host.name.clone(),
+                                start: host.start,
+                                delegation: host.delegation.clone(),
+                            });
                         }
                     }
                 }
@@ -291,8 +346,43 @@ impl Discovery {
 
     fn ask(&mut self, question: Question) -> u32 {
         self.questions += 1;
+        let question = if self.settings.dane { Question::Validated(Box::new(question)) } else { question };
         self.outputs.push_back(Output::Ask(self.questions, question));
         self.questions
+    }
+
+    fn ask_about(&mut self, about: About, question: Question) {
+        let number = self.ask(question);
+        if let State::Hosts { open, .. } = &mut self.state {
+            open.insert(number, about);
+        }
+    }
+}
+
+impl Host {
+    /// Takes what the host's own zone says of its certificate (RFC 7673 §3.4).
+    fn take_associations(&mut self, answer: Result<Answer, DnsFailure>) {
+        let records = match answer {
+            Ok(Answer { records, secure: true }) => records,
+            // Not signed is as good as not there.
+            Ok(_) | Err(DnsFailure::NoSuchName) => Vec::new(),
+            Err(DnsFailure::Unreachable(why) | DnsFailure::ServerFailed(why) | DnsFailure::Bogus(why)) => {
+                // Who can keep the records from us could as well stand between us and the host.
+                self.addresses = Err(format!("the TLSA records of {} cannot be trusted: {why}", self.name));
+                return;
+            }
+        };
+        self.delegation = Some(Arc::new(Delegation::new(self.name.clone(), self.port, &records)));
+    }
+}
+
+/// Whoever forges one answer about services could send us anywhere (RFC 7673 §3.1).
+fn forged(answer: &Result<Answer, DnsFailure>) -> Option<String> {
+    match answer {
+        Err(DnsFailure::Bogus(why)) => Some(format!("the SRV records cannot be trusted: {why}")),
+        Ok(_) | Err(DnsFailure::NoSuchName | DnsFailure::Unreachable(_) | DnsFailure::ServerFailed(_)) => {
+            None
+        }
     }
 }
 
@@ -304,9 +394,9 @@ enum Services {
     Unknown(String),
 }
 
-fn services_of(answer: &Result<Vec<Record>, DnsFailure>, start: Start) -> Services {
-    let records = match answer {
-        Ok(records) => records,
+fn services_of(answer: &Result<Answer, DnsFailure>, start: Start) -> Services {
+    let (records, is_signed) = match answer {
+        Ok(answer) => (&answer.records, answer.secure),
         Err(DnsFailure::NoSuchName) => return Services::None,
         Err(DnsFailure::Unreachable(why) | DnsFailure::ServerFailed(why) | DnsFailure::Bogus(why)) => {
             return Services::Unknown(why.clone());
@@ -320,7 +410,14 @@ fn services_of(answer: &Result<Vec<Record>, DnsFailure>, start: Start) -> Servic
             refused = true;
         } else {
             let host = target.trim_end_matches('.').to_ascii_lowercase();
-            services.push(Service { priority: *priority, weight: *weight, host, port: *port, start });
+            services.push(Service {
+                priority: *priority,
+                weight: *weight,
+                host,
+                port: *port,
+                start,
+                is_signed,
+            });
         }
     }
     match (services.is_empty(), refused) {
@@ -330,9 +427,10 @@ fn services_of(answer: &Result<Vec<Record>, DnsFailure>, start: Start) -> Servic
     }
 }
 
-fn addresses_of(answer: Result<Vec<Record>, DnsFailure>) -> Result<Vec<IpAddr>, String> {
+fn addresses_of(answer: Result<Answer, DnsFailure>) -> Result<Vec<IpAddr>, String> {
     match answer {
-        Ok(records) => Ok(records
+        Ok(answer) => Ok(answer
+            .records
             .into_iter()
             .filter_map(|record| match record {
                 Record::Address(address) => Some(address),

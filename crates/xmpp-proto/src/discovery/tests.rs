@@ -8,6 +8,7 @@ fn settings() -> Settings {
     Settings {
         fixed_host: None,
         direct_tls: true,
+        dane: false,
         addresses: AddressRule::PublicOnly,
         targets_max: 16,
         patience: Duration::from_secs(5),
@@ -39,6 +40,10 @@ fn outcome(mut search: Discovery, zone: &[(&str, Result<Answer, DnsFailure>)]) -
             Output::Ask(number, question) => {
                 let name = match question {
                     Question::Srv(name) | Question::Addresses(name) => name,
+                    Question::Validated(question) => match *question {
+                        Question::Srv(name) | Question::Addresses(name) | Question::Tlsa(name) => name,
+                        other => panic!("asked {other:?}"),
+                    },
                     other => panic!("asked {other:?}"),
                 };
                 let known = zone.iter().find(|(owner, _)| *owner == name);
@@ -182,4 +187,118 @@ fn a_silent_resolver_fails_when_patience_ends() {
     search.handle_timeout(now().plus(Duration::from_secs(5)));
 
     assert!(matches!(search.poll_output(), Some(Output::Failed(failure)) if failure.stage == Stage::Dns));
+}
+
+fn signed(records: impl IntoIterator<Item = Record>) -> Result<Answer, DnsFailure> {
+    Ok(Answer { records: records.into_iter().collect(), secure: true })
+}
+
+fn tlsa() -> Record {
+    Record::Tlsa { usage: 3, selector: 1, matching: 1, data: vec![7; 32] }
+}
+
+const SERVICES: &str = "_xmpp-server._tcp.partner.example";
+const ASSOCIATIONS: &str = "_5269._tcp.a.example";
+
+/// Searches with DANE; returns of each target its address and what is vouched for: `-`, the `host` or its `key`.
+#[track_caller]
+fn vouched(zone: &[(&str, Result<Answer, DnsFailure>)]) -> Vec<String> {
+    let search = search(Settings { dane: true, ..settings() });
+    let Output::Found(targets) = outcome(search, zone) else { panic!("nothing is found") };
+    let words = |target: &Target| match &target.delegation {
+        None => "-",
+        Some(delegation) if delegation.is_binding() => "key",
+        Some(_) => "host",
+    };
+    targets.iter().map(|target| format!("{} {}", target.address.ip(), words(target))).collect()
+}
+
+#[test]
+fn a_host_to_which_the_whole_way_is_signed_is_asked_for_its_associations() {
+    let services = || (SERVICES, signed([srv(1, "a.example", 5269)]));
+    let host = || ("a.example", signed([address("8.8.8.8")]));
+
+    assert_eq!(vouched(&[services(), host(), (ASSOCIATIONS, signed([tlsa()]))]), ["8.8.8.8 key"]);
+    assert_eq!(vouched(&[services(), host(), (ASSOCIATIONS, signed([]))]), ["8.8.8.8 host"]);
+    assert_eq!(vouched(&[services(), host()]), ["8.8.8.8 host"]);
+    // Records that nobody signed say nothing.
+    assert_eq!(vouched(&[services(), host(), (ASSOCIATIONS, answer([tlsa()]))]), ["8.8.8.8 host"]);
+}
+
+#[test]
+fn where_a_part_of_the_way_is_not_signed_no_associations_are_asked_for() {
+    let insecure = [
+        (answer([srv(1, "a.example", 5269)]), signed([address("8.8.8.8")])),
+        (signed([srv(1, "a.example", 5269)]), answer([address("8.8.8.8")])),
+    ];
+    for (services, host) in insecure {
+        let zone = [(SERVICES, services), ("a.example", host), (ASSOCIATIONS, signed([tlsa()]))];
+
+        assert_eq!(vouched(&zone), ["8.8.8.8 -"]);
+    }
+}
+
+#[test]
+fn without_services_the_domain_s_own_associations_are_asked_for() {
+    let zone =
+        [("partner.example", signed([address("8.8.8.8")])), ("_5269._tcp.partner.example", signed([tlsa()]))];
+
+    assert_eq!(vouched(&zone), ["8.8.8.8 key"]);
+}
+
+#[test]
+fn a_host_whose_associations_somebody_forges_or_keeps_is_left_out() {
+    let failures = [
+        DnsFailure::Bogus("a signature is wrong".into()),
+        DnsFailure::ServerFailed("SERVFAIL".into()),
+        DnsFailure::Unreachable("timeout".into()),
+    ];
+    for failure in failures {
+        let zone = |others: &[(&'static str, u16)]| {
+            let services = others.iter().map(|(host, port)| srv(1, host, *port));
+            let services = std::iter::once(srv(0, "a.example", 5269)).chain(services);
+            [
+                (SERVICES, signed(services)),
+                ("a.example", signed([address("8.8.8.8")])),
+                ("b.example", signed([address("9.9.9.9")])),
+                (ASSOCIATIONS, Err(failure.clone())),
+            ]
+        };
+
+        assert_eq!(vouched(&zone(&[("b.example", 5269)])), ["9.9.9.9 host"]);
+        let failure = failed(search(Settings { dane: true, ..settings() }), &zone(&[]));
+        assert_eq!(failure.stage, Stage::Dns);
+        assert!(failure.reason.starts_with("the TLSA records of a.example cannot be trusted: "), "{failure}");
+    }
+}
+
+#[test]
+fn forged_services_lead_nowhere_even_beside_others() {
+    let zone = [
+        ("_xmpps-server._tcp.partner.example", Err(DnsFailure::Bogus("a signature is wrong".into()))),
+        (SERVICES, signed([srv(1, "a.example", 5269)])),
+        ("a.example", signed([address("8.8.8.8")])),
+    ];
+
+    let failure = failed(search(Settings { dane: true, ..settings() }), &zone);
+
+    assert_eq!(failure.reason, "the SRV records cannot be trusted: a signature is wrong");
+    assert!(!failure.not_found);
+}
+
+#[test]
+fn a_host_whose_associations_do_not_come_in_time_is_not_dialled() {
+    let mut search = search(Settings { dane: true, direct_tls: false, ..settings() });
+    let mut answers = [signed([srv(1, "a.example", 5269)]), signed([address("8.8.8.8")])].into_iter();
+    while let Some(Output::Ask(number, _)) = search.poll_output() {
+        match answers.next() {
+            Some(answer) => search.handle_answer(number, answer, now()),
+            None => break,
+        }
+    }
+
+    search.handle_timeout(Now { moment: search.poll_timeout().unwrap(), ..now() });
+
+    let Some(Output::Failed(failure)) = search.poll_output() else { panic!("it goes on") };
+    assert_eq!(failure.reason, "the TLSA records of a.example did not come in time");
 }

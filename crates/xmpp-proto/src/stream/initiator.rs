@@ -32,6 +32,7 @@ use super::flow::Flow;
 use super::session::{Session, Terms};
 use super::{Methods, Proof, Received, StreamSettings};
 use crate::dialback::{Initiating, Pair, Question, Questions, Secret, Trouble, Verdict};
+use crate::evidence::Evidence;
 use crate::failure::{Failure, Stage, shortened};
 use crate::wire::Wire;
 
@@ -42,6 +43,8 @@ pub struct Approach {
     pub pair: Pair,
     /// By which methods both sides may be proved.
     pub methods: Methods,
+    /// What vouches for the certificate of the server that is approached, beside authorities.
+    pub evidence: Evidence,
     /// What the stream is for.
     pub purpose: Purpose,
     /// How long it may take until the stream is ready.
@@ -112,8 +115,8 @@ pub struct Initiator {
     /// The stream's identifier, the peer's.
     stream_id: Option<String>,
     features: FeatureSet,
-    /// Whether the certificate proves the partner's domain.
-    is_proved_by_certificate: bool,
+    /// By what the certificate proves the partner's domain, if it does.
+    proved_by: Option<Proof>,
     /// Whether SASL has succeeded.
     is_authenticated: bool,
     is_both_ways: bool,
@@ -181,7 +184,7 @@ impl Initiator {
             tls: None,
             stream_id: None,
             features: FeatureSet::default(),
-            is_proved_by_certificate: false,
+            proved_by: None,
             is_authenticated: false,
             is_both_ways: false,
             refusal: None,
@@ -234,8 +237,7 @@ impl Initiator {
     /// Returns how the partner is proved, once stanzas may be sent.
     #[must_use]
     pub fn proof(&self) -> Option<Proof> {
-        let proof = if self.is_proved_by_certificate { Proof::Certificate } else { Proof::Dialback };
-        self.is_ready().then_some(proof)
+        self.is_ready().then_some(self.proved_by.unwrap_or(Proof::Dialback))
     }
 
     /// Returns the limits that the partner announced, in octets of one stanza (XEP-0478).
@@ -559,6 +561,12 @@ fn failure_of(error: &StreamError, stage: Stage) -> Failure {
         StreamCondition::HostUnknown | StreamCondition::HostGone => {
             Failure { reason: "the partner does not serve that domain".into(), ..failure }
         }
+        StreamCondition::InvalidFrom => Failure {
+            reason: "the server that was reached refuses our domain as a sender's: perhaps it is our own, and the \
+                     partner's host or DNS records lead back to us"
+                .into(),
+            ..failure
+        },
         _ => failure,
     };
     failure.with_peer_text(Some(shortened(&error.to_string())))

@@ -139,8 +139,10 @@ impl Default for StreamSettings {
 /// How a domain was proved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Proof {
-    /// By a certificate.
+    /// By a certificate that an authority vouches for.
     Certificate,
+    /// By a certificate that the domain's signed zone vouches for (RFC 7712 §5.1).
+    Dane,
     /// By dialback.
     Dialback,
 }
@@ -149,6 +151,7 @@ impl fmt::Display for Proof {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
             Self::Certificate => "certificate",
+            Self::Dane => "dane",
             Self::Dialback => "dialback",
         })
     }

@@ -80,6 +80,7 @@ fn outgoing(tls: Option<Box<TlsFacts>>, parts: &[&[u8]]) -> Outcome {
     let approach = Approach {
         pair: Pair { local: domain("local.example"), remote: domain("remote.example") },
         methods: METHODS,
+        evidence: xmpp_proto::evidence::Evidence::default(),
         purpose: Purpose::Speak,
         establishment: Duration::from_secs(60),
         inactivity: Duration::from_secs(600),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use clock_types::Date;
 use net::tls::{IdentitySpec, IdentityStatus, LoadError, PemSource, TlsRegistry, TlsSpec, TrustSpec};
-use net_types::{CertificateNames, Identity, Trust};
+use net_types::{CertificateNames, Identity, Purpose, Trust};
 use xmpp_proto::identity::names_speak_for;
 use xmpp_types::jid::DomainName;
 
@@ -21,6 +21,7 @@ pub fn check(configuration: &Configuration, findings: &mut Vec<Mistake>) {
     let loaded = load(configuration, findings);
     for (name, status) in &loaded {
         check_dates(name, status, &configuration.identities[*name], findings);
+        check_purposes(name, status, configuration, findings);
     }
     check_trusts(configuration, findings);
     if let Some(proxy) = &configuration.proxy {
@@ -113,6 +114,15 @@ fn check_dates(name: &str, status: &IdentityStatus, files: &IdentityFiles, findi
     let days = left.div_euclid(DAY);
     let day = day_of(status.not_after);
     let span = &files.certificate.span;
+    if net::clock::date() < status.not_before {
+        findings.push(
+            Mistake::error(
+                span,
+                format!("the certificate of `{name}` is not valid before {}", day_of(status.not_before)),
+            )
+            .help("check this machine's clock, or put the older certificate back until then"),
+        );
+    }
     if left < 0 {
         findings.push(
             Mistake::error(span, format!("the certificate of `{name}` expired on {day}"))
@@ -123,6 +133,35 @@ fn check_dates(name: &str, status: &IdentityStatus, files: &IdentityFiles, findi
             Mistake::warning(span, format!("the certificate of `{name}` expires on {day}, in {days} days"))
                 .help("renew it; a running process takes the new one at `gangway reload`"),
         );
+    }
+}
+
+/// Whoever connects to us wants a server's certificate. That it is for servers alone is no mistake: public authorities
+/// issue nothing else.
+fn check_purposes(
+    name: &str,
+    status: &IdentityStatus,
+    configuration: &Configuration,
+    findings: &mut Vec<Mistake>,
+) {
+    let proxy = configuration.proxy.iter();
+    let of_proxy =
+        proxy.flat_map(|proxy| proxy.identities.iter().chain(proxy.link.iter().map(|link| &link.identity)));
+    let listening = configuration.gateway.iter().flat_map(|gateway| &gateway.listen);
+    let of_gateway = listening.filter_map(|listen| listen.identity.as_ref());
+    let is_servers = of_proxy.chain(of_gateway).any(|used| used.value == name);
+    let has = |purpose| status.purposes.is_empty() || status.purposes.contains(&purpose);
+    let (span, help) = (
+        &configuration.identities[name].certificate.span,
+        "get one whose extended key usage has serverAuth, as those of every public authority have",
+    );
+    if is_servers && !has(Purpose::ServerAuth) {
+        let what =
+            format!("the certificate of `{name}` is not for servers, so whoever connects to us refuses it");
+        findings.push(Mistake::error(span, what).help(help));
+    } else if !has(Purpose::ServerAuth) && !has(Purpose::ClientAuth) {
+        let what = format!("the certificate of `{name}` is for neither TLS servers nor TLS clients");
+        findings.push(Mistake::error(span, what).help(help));
     }
 }
 

@@ -1,4 +1,7 @@
-use std::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, ToSocketAddrs as _};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
 use proxy_role::Place;
 
@@ -18,10 +21,12 @@ pub fn check(configuration: &Configuration, findings: &mut Vec<Mistake>) {
         );
     }
     super::check_twice(proxy.partners.iter().flat_map(domains), "the partner's domain", findings);
+    let addresses = Addresses::look_up(&proxy.partners);
     for partner in &proxy.partners {
         check_domains(proxy, configuration, partner, findings);
         check_negotiation(partner, findings);
-        check_host(proxy, partner, findings);
+        check_host(proxy, partner, &addresses, findings);
+        check_dane(partner, findings);
     }
     check_with_role(proxy, findings);
 }
@@ -146,22 +151,87 @@ fn check_negotiation(partner: &Partner, findings: &mut Vec<Mistake>) {
     }
 }
 
-fn check_host(proxy: &Proxy, partner: &Partner, findings: &mut Vec<Mistake>) {
+/// A zone vouches for certificates, which are seen only in TLS.
+fn check_dane(partner: &Partner, findings: &mut Vec<Mistake>) {
+    if *partner.dane && *partner.tls == Negotiation::NotSupported {
+        findings.push(
+            Mistake::error(
+                &partner.dane.span,
+                format!("`{}` may not use TLS, so its zone has nothing to vouch for", partner.domain.value),
+            )
+            .help("take `dane` out, or write `tls = \"required\"`"),
+        );
+    }
+}
+
+/// A host that is ourselves would send every stanza round until its sender gives up.
+fn check_host(proxy: &Proxy, partner: &Partner, addresses: &Addresses, findings: &mut Vec<Mistake>) {
     let Some(host) = &partner.host else { return };
-    let (name, port) = (&host.value.0, host.value.1.unwrap_or(5269));
-    let ip: Option<std::net::IpAddr> = name.parse().ok();
-    let local = ip.map_or(name == "localhost", |ip| ip.is_loopback() || ip.is_unspecified());
-    let ours = proxy.listen.iter().chain(&proxy.direct_tls_listen).any(|listen| {
-        let same = ip.is_some_and(|ip| ip == listen.ip()) || local && listen.ip().is_unspecified();
-        same && listen.port() == port
-    });
-    if ours || proxy.domains.iter().any(|domain| domain.value == *name) {
+    let (name, port) = (&host.value.0, host.value.1.unwrap_or(xmpp_proto::discovery::PORT));
+    let listening = || proxy.listen.iter().chain(&proxy.direct_tls_listen);
+    let is_ours = |ip: &IpAddr| {
+        listening().any(|listen| {
+            let is_same = listen.ip() == *ip || listen.ip().is_unspecified() && is_of_this_machine(*ip);
+            is_same && listen.port() == port
+        })
+    };
+    let found = addresses.of(name);
+    let through = found.iter().find(|ip| is_ours(ip));
+    if through.is_some() || proxy.domains.iter().any(|domain| domain.value == *name) {
+        let through = match through {
+            Some(ip) if ip.to_string() != *name => format!(", by way of {ip}"),
+            Some(_) | None => String::new(),
+        };
         findings.push(
             Mistake::error(
                 &host.span,
-                format!("`host` of `{}` leads back to ourselves", partner.domain.value),
+                format!("`host` of `{}` leads back to ourselves{through}", partner.domain.value),
             )
             .help("write where the partner's own server is, or leave `host` out"),
         );
     }
 }
+
+/// Tells whether the address is one of this machine's: only then can a socket have it.
+fn is_of_this_machine(ip: IpAddr) -> bool {
+    ip.is_loopback() || ip.is_unspecified() || std::net::UdpSocket::bind((ip, 0)).is_ok()
+}
+
+/// The addresses of all fixed hosts, as far as they can be learnt while somebody waits.
+struct Addresses(BTreeMap<String, Vec<IpAddr>>);
+
+impl Addresses {
+    /// Looks all names up at once. One that is not answered in time is not known, which is no mistake.
+    fn look_up(partners: &[Partner]) -> Self {
+        let (found, answers) = mpsc::channel();
+        let hosts = partners.iter().filter_map(|partner| partner.host.as_ref());
+        let names: BTreeSet<String> = hosts.map(|host| host.value.0.clone()).collect();
+        for name in names.into_iter().take(NAMES_MAX) {
+            let found = found.clone();
+            std::thread::spawn(move || {
+                let addresses = (name.as_str(), 0).to_socket_addrs();
+                let addresses = addresses.map(|all| all.map(|address| address.ip().to_canonical()).collect());
+                // Nobody waits any longer, perhaps.
+                let _ = found.send((name, addresses.unwrap_or_default()));
+            });
+        }
+        drop(found);
+        let mut known = BTreeMap::new();
+        let until = Instant::now() + PATIENCE;
+        while let Ok((name, addresses)) =
+            answers.recv_timeout(until.saturating_duration_since(Instant::now()))
+        {
+            known.insert(name, addresses);
+        }
+        Self(known)
+    }
+
+    fn of(&self, name: &str) -> &[IpAddr] {
+        self.0.get(name).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// How long the names of fixed hosts may take.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// More names are not looked up.
+const NAMES_MAX: usize = 64;

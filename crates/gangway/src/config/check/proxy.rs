@@ -30,6 +30,7 @@ pub fn check(configuration: &Configuration, findings: &mut Vec<Mistake>) {
     }
     check_link(proxy, findings);
     check_secret(proxy, findings);
+    check_anchors(proxy, findings);
     check_limits(proxy, findings);
 }
 
@@ -61,6 +62,27 @@ fn check_secret(proxy: &Proxy, findings: &mut Vec<Mistake>) {
     }
     if let Some(file) = &proxy.dialback_secret_file {
         super::files::check_secret_file(file, findings);
+    }
+}
+
+/// What DNSSEC begins with.
+fn check_anchors(proxy: &Proxy, findings: &mut Vec<Mistake>) {
+    let Some(file) = &proxy.dnssec_anchors else { return };
+    if super::files::read(file, findings).is_none() {
+        return;
+    }
+    if net::Anchors::File(file.value.clone()).check().is_err() {
+        findings.push(
+            Mistake::error(&file.span, format!("{} holds no DNSKEY records", file.value.display())).help(
+                "write one a line: `. IN DNSKEY 257 3 8 AwEAA…`, as `dig . DNSKEY` prints them; or leave it out",
+            ),
+        );
+    }
+    if !proxy.partners.iter().any(|partner| *partner.dane) {
+        findings.push(
+            Mistake::warning(&file.span, "no partner has `dane = true`, so nothing is checked by DNSSEC")
+                .help("write `dane = true` for those whose signed zone may vouch for them, or take this out"),
+        );
     }
 }
 

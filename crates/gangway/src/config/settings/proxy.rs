@@ -35,6 +35,12 @@ pub static PROXY: Section = Section {
         setting("resolver", Kind::List(&Kind::Resolver), "The DNS servers to ask, in this order. None written: those that the operating system asks.")
             .or("[]"),
         setting(
+            "dnssec-anchors",
+            Kind::Path,
+            "A file of DNSKEY records that DNSSEC begins with, for partners with `dane`. It takes effect at a start.",
+        )
+        .absent("the root's keys, as this program was built with them (those of 2018 and 2024)"),
+        setting(
             "open",
             Kind::Boolean,
             "Whether any domain that proves itself may talk, by its certificate or by dialback over TLS, not \
@@ -162,6 +168,14 @@ const PARTNER_SETTINGS: &[Setting] = &[
     )
     .or("false"),
     setting("direct-tls", Kind::Boolean, "Whether we also try its direct TLS ports (XEP-0368).").or("true"),
+    setting(
+        "dane",
+        Kind::Boolean,
+        "Whether its zone, if it is signed, may vouch for its servers' certificates (DANE: TLSA records, RFC 7673). \
+         Where the zone has such records no other certificate is accepted. The DNS server must pass DNSSEC on; an \
+         answer that somebody forged leads nowhere.",
+    )
+    .or("false"),
     setting("keep-alive", Kind::Boolean, "Whether it is asked for signs of life, and must give them.")
         .or("true")
         .microsoft("EnableKeepAlive"),

@@ -60,6 +60,12 @@ impl Acceptor {
         {
             self.peer.local = Some(local.clone());
         }
+        if let Ok(Some(remote)) = &remote
+            && self.rules.serves(remote)
+        {
+            // Before anything else, for this is what our own stream to a partner says that leads back to us.
+            return wrong(StreamCondition::InvalidFrom, OURS);
+        }
         if !header.version.has_features() {
             return wrong(StreamCondition::UnsupportedVersion, "version 1.0 or later is required");
         }
@@ -72,16 +78,10 @@ impl Acceptor {
         let Ok(remote) = remote else {
             return wrong(StreamCondition::ImproperAddressing, "the header's from is no domain");
         };
-        if let Some(remote) = &remote {
-            if self.rules.serves(remote) {
-                return wrong(StreamCondition::InvalidFrom, "that is a domain of ours");
-            }
-            if self.rules.policy(remote).is_none() {
-                return wrong(
-                    StreamCondition::PolicyViolation,
-                    "this server does not federate with that domain",
-                );
-            }
+        if let Some(remote) = &remote
+            && self.rules.policy(remote).is_none()
+        {
+            return wrong(StreamCondition::PolicyViolation, "this server does not federate with that domain");
         }
         if self.peer.authenticated.is_some() && self.peer.authenticated != remote {
             return wrong(StreamCondition::InvalidFrom, "the header must claim the domain that was proved");
@@ -208,3 +208,6 @@ impl Acceptor {
         );
     }
 }
+
+/// What a stream hears whose sender claims to be us: it is ours, come back, or somebody who lies.
+const OURS: &str = "that is a domain of our own: a stream of ours that leads back to us, or a forger's";

@@ -13,8 +13,7 @@ use xmpp_types::xml::Limits;
 
 use super::{Initiator, Output, Phase, Purpose};
 use crate::failure::{Failure, Stage, shortened};
-use crate::identity;
-use crate::stream::Proof;
+use crate::stream::{Methods, Proof};
 
 impl Initiator {
     pub(super) fn handle_header(&mut self, header: &StreamHeader, now: Now) {
@@ -31,15 +30,17 @@ impl Initiator {
 
     /// Takes the news that the connection is encrypted: the certificate decides what may follow.
     pub(super) fn secured(&mut self, facts: Box<TlsFacts>, now: Now) {
-        let proof = identity::prove(facts.peer.as_deref(), &self.approach.pair.remote, now.date);
+        let approach = &self.approach;
+        let proof = approach.evidence.prove(facts.peer.as_deref(), None, &approach.pair.remote, now.date);
         self.tls = Some(facts);
-        self.is_proved_by_certificate = proof.is_ok();
+        self.proved_by = proof.as_ref().ok().copied();
         match proof {
-            Err(unproved) if !self.approach.methods.dialback_over_tls => {
+            // What contradicts the partner's own zone is not the partner, however it may go on (RFC 6698 §4.1).
+            Err(unproved) if !approach.methods.dialback_over_tls || approach.evidence.demands_tls() => {
                 self.phase = Phase::Securing;
                 self.hang_up(Some(Failure::new(Stage::Certificate, unproved.to_string())));
             }
-            Ok(()) | Err(_) => self.greet(),
+            Ok(_) | Err(_) => self.greet(),
         }
     }
 
@@ -56,7 +57,7 @@ impl Initiator {
     /// Chooses the next step, the best method first.
     fn choose(&mut self, features: &FeatureSet, now: Now) {
         self.features = features.clone();
-        let methods = self.approach.methods;
+        let methods = self.methods();
         if self.is_authenticated {
             return self.become_ready(now);
         }
@@ -76,6 +77,15 @@ impl Initiator {
         }
     }
 
+    /// What may prove the partner: nothing in clear where its zone vouches for a certificate.
+    fn methods(&self) -> Methods {
+        let methods = self.approach.methods;
+        Methods {
+            dialback_in_clear: methods.dialback_in_clear && !self.approach.evidence.demands_tls(),
+            ..methods
+        }
+    }
+
     fn choose_inside_tls(&mut self, now: Now) {
         let methods = self.approach.methods;
         match self.approach.purpose {
@@ -85,7 +95,7 @@ impl Initiator {
             }
             // Certificates prove both sides or none: ours is not for a partner that is not proved by its own.
             Purpose::Speak
-                if methods.external && self.is_proved_by_certificate && self.features.offers("EXTERNAL") =>
+                if methods.external && self.proved_by.is_some() && self.features.offers("EXTERNAL") =>
             {
                 self.offer_both_ways();
                 let identity = STANDARD.encode(self.approach.pair.local.as_str());
@@ -108,7 +118,7 @@ impl Initiator {
     /// (XEP-0288 §2.3).
     fn offer_both_ways(&mut self) {
         let agreed = self.features.bidi && self.settings.both_ways;
-        if agreed && self.is_proved_by_certificate && !self.is_both_ways {
+        if agreed && self.proved_by.is_some() && !self.is_both_ways {
             self.wire.print(&Bidi::default().to_element());
             self.is_both_ways = true;
         }
@@ -173,7 +183,7 @@ impl Initiator {
     }
 
     pub(super) fn begin(&mut self, now: Now) {
-        let proof = if self.is_proved_by_certificate { Proof::Certificate } else { Proof::Dialback };
+        let proof = self.proved_by.unwrap_or(Proof::Dialback);
         self.phase = Phase::Ready;
         self.moved = now.moment;
         self.kept_alive = now.moment;

@@ -58,7 +58,7 @@ impl Initiator {
     }
 
     fn parties(&self) -> Parties {
-        let proof = if self.is_proved_by_certificate { Proof::Certificate } else { Proof::Dialback };
+        let proof = self.proved_by.unwrap_or(Proof::Dialback);
         Parties {
             pair: self.approach.pair.clone(),
             proved: BTreeMap::from([(self.approach.pair.remote.clone(), proof)]),

@@ -100,6 +100,17 @@ fn headers_are_refused_with_the_condition_that_names_their_fault() {
 }
 
 #[test]
+fn a_stream_of_ours_that_leads_back_to_us_is_told_so_whomever_it_was_for() {
+    let ours = HEADER.replace("from='them.example'", "from='us.example'");
+
+    refused(
+        &mut an_acceptor(ALL, None),
+        &ours.replace("to='us.example'", "to='them.example'"),
+        "invalid-from",
+    );
+}
+
+#[test]
 fn what_is_sent_in_clear_behind_starttls_is_never_read() {
     let mut acceptor = an_acceptor(ALL, None);
     let injected = format!("{HEADER}<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>{HEADER}{AUTH}");

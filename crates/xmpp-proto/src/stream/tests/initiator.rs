@@ -1,6 +1,8 @@
 //! The initiating end against servers that make mistakes, or worse.
 
 use super::*;
+use crate::dane::Delegation;
+use crate::evidence::Evidence;
 
 const HEADER: &str = "<?xml version='1.0'?><stream:stream from='us.example' to='them.example' id='s1' version='1.0' \
      xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' xmlns:db='jabber:server:dialback'>";
@@ -194,4 +196,71 @@ fn octets_between_proceed_and_the_handshake_are_never_read() {
     let (sent, rest) = outputs(&mut initiator);
     assert!(sent.starts_with("<?xml") && !sent.contains("auth"), "{sent}");
     assert_eq!(rest, []);
+}
+
+/// A signed zone that says this of the certificate of its server.
+fn vouching(matching: &[u8]) -> Evidence {
+    let record = net_types::Record::Tlsa { usage: 3, selector: 0, matching: 0, data: matching.to_vec() };
+    let delegation = Delegation::new("host.us.example".into(), 5269, &[record]);
+    Evidence { delegation: Some(Arc::new(delegation)) }
+}
+
+fn showing(der: &[u8]) -> Box<TlsFacts> {
+    let mut facts = facts_untrusted("whoever.example");
+    let mut certificate = facts.peer.as_deref().unwrap().clone();
+    certificate.der = der.into();
+    facts.peer = Some(Arc::new(certificate));
+    facts
+}
+
+fn approaching(methods: Methods, evidence: Evidence, tls: Option<Box<TlsFacts>>) -> Initiator {
+    let approach = Approach { evidence, ..an_approach(methods, Purpose::Speak) };
+    let settings = Arc::new(StreamSettings::default());
+    Initiator::new(approach, settings, secret("them"), tls, Ids::counting(), at(0))
+}
+
+#[test]
+fn a_certificate_that_the_signed_zone_names_is_as_good_as_any() {
+    let mut initiator = approaching(EXTERNAL, vouching(b"certificate"), Some(showing(b"certificate")));
+    hear(&mut initiator, HEADER);
+    let (said, _) = hear(&mut initiator, EXTERNAL_OFFER);
+    assert!(said.contains("mechanism='EXTERNAL'"), "{said}");
+
+    hear(&mut initiator, "<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>");
+    hear(&mut initiator, HEADER);
+    let (_, told) = hear(&mut initiator, NONE);
+
+    let ready = InitiatorOutput::Ready { proof: Proof::Dane, is_both_ways: false };
+    assert_eq!(told, [ready]);
+}
+
+#[test]
+fn a_certificate_that_the_signed_zone_does_not_name_ends_it_whatever_else_is_allowed() {
+    let mut initiator = approaching(ALL, vouching(b"certificate"), Some(facts("us.example")));
+
+    let (_, told) = outputs(&mut initiator);
+
+    let [InitiatorOutput::Close, InitiatorOutput::Ended(Some(failure))] = &told[..] else {
+        panic!("{told:?}")
+    };
+    assert_eq!(failure.stage, Stage::Certificate);
+    assert!(failure.reason.contains("_5269._tcp.host.us.example"), "{failure}");
+}
+
+#[test]
+fn nothing_crosses_in_clear_where_the_signed_zone_names_a_certificate() {
+    let mut initiator = approaching(CLEAR, vouching(b"certificate"), None);
+    hear(&mut initiator, HEADER);
+
+    let (said, told) = hear(&mut initiator, NONE);
+
+    assert!(!said.contains("db:result"), "{said}");
+    assert!(matches!(&told[..], [.., InitiatorOutput::Ended(Some(_))]), "{told:?}");
+}
+
+#[test]
+fn a_server_that_takes_us_for_itself_is_perhaps_ourselves() {
+    let error = "<stream:error><invalid-from xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>";
+
+    fails(in_clear(ALL), &format!("{HEADER}{error}"), Stage::Stream, "lead back to us");
 }

@@ -89,16 +89,20 @@ pub(super) fn an_acceptor(methods: Methods, tls: Option<Box<TlsFacts>>) -> Accep
 }
 
 pub(super) fn an_initiator(methods: Methods, purpose: Purpose, tls: Option<Box<TlsFacts>>) -> Initiator {
-    let approach = Approach {
+    let settings = Arc::new(StreamSettings::default());
+    Initiator::new(an_approach(methods, purpose), settings, secret("them"), tls, Ids::counting(), at(0))
+}
+
+pub(super) fn an_approach(methods: Methods, purpose: Purpose) -> Approach {
+    Approach {
         pair: Pair { local: domain("them.example"), remote: domain("us.example") },
         methods,
+        evidence: crate::evidence::Evidence::default(),
         purpose,
         establishment: Duration::from_secs(60),
         inactivity: Duration::from_secs(600),
         keep_alive: Duration::from_secs(150),
-    };
-    let settings = Arc::new(StreamSettings::default());
-    Initiator::new(approach, settings, secret("them"), tls, Ids::counting(), at(0))
+    }
 }
 
 pub(super) fn message(id: &str, from: &str, to: &str) -> Element {

@@ -306,6 +306,7 @@ fn a_peer_that_claims_too_much_when_it_resumes_is_told_so_and_the_session_is_ove
     let approach = Approach {
         pair: Pair { local: domain("them.example"), remote: domain("us.example") },
         methods: EXTERNAL,
+        evidence: crate::evidence::Evidence::default(),
         purpose: Purpose::Speak,
         establishment: Duration::from_secs(60),
         inactivity: Duration::from_secs(600),
