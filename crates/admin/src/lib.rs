@@ -11,8 +11,8 @@ mod shapes;
 pub use ask::{AskError, ask};
 pub use serve::{Server, SocketError, serve};
 pub use shapes::{
-    Certificate, Conversation, Direction, Gateway, Learned, Level, Link, Partner, Proxy, Queue,
-    QueuedPartner, Reply, Request, Status, Stream, Trace, TraceEvent, User,
+    Certificate, Conversation, Direction, Gateway, Learned, Level, Link, Partner, PartnerTest, Proxy, Queue,
+    QueuedPartner, Reply, Request, StageOutcome, Status, Stream, TestedStage, Trace, TraceEvent, User,
 };
 
 /// How long a request may be.

@@ -374,3 +374,47 @@ mod tests {
         assert_eq!(Level::parse("loud"), None);
     }
 }
+
+/// What `gangway partner test --json` prints.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartnerTest {
+    /// The domain that was tested.
+    pub domain: String,
+    /// The stages, in the order in which they were gone through; one may come twice.
+    pub stages: Vec<TestedStage>,
+    /// The stage that kept stanzas from the partner; none if nothing did.
+    pub failed_at: Option<String>,
+    /// How it ended, in words.
+    pub verdict: String,
+    /// What to do about it, in words.
+    pub fix: Option<String>,
+    /// What is good to know whatever came of it.
+    pub notes: Vec<String>,
+    /// What the command ends with.
+    pub exit_code: u8,
+}
+
+/// One stage of a [`PartnerTest`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TestedStage {
+    /// Its name.
+    pub stage: String,
+    /// How it went.
+    pub outcome: StageOutcome,
+    /// How long it took.
+    pub milliseconds: u64,
+    /// What was seen.
+    pub lines: Vec<String>,
+}
+
+/// How a stage went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StageOutcome {
+    /// As it should.
+    Passed,
+    /// It led on, but somebody should look at it.
+    Noted,
+    /// It led nowhere.
+    Failed,
+}

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use admin::Request;
 use clap::Subcommand;
 
+use super::ask::Form;
 use super::{Ask, At};
 
 /// What to do with partners.
@@ -66,6 +67,9 @@ pub(super) enum PartnerCommand {
         /// The domain of ours to speak for; the first of `domains` unless given.
         #[arg(long, value_name = "DOMAIN")]
         from: Option<String>,
+        /// Prints the stages and the verdict as one JSON object, at the end.
+        #[arg(long)]
+        json: bool,
         #[command(flatten)]
         at: At,
     },
@@ -83,6 +87,9 @@ pub(super) fn run(command: &PartnerCommand) -> ExitCode {
             file::change(&at.config, |text| edit::set(text, domain, &edit::wishes(settings)?))
         }
         PartnerCommand::Remove { domain, at } => file::change(&at.config, |text| edit::remove(text, domain)),
-        PartnerCommand::Test { domain, from, at } => test::run(&at.config, domain, from.as_deref()),
+        PartnerCommand::Test { domain, from, json, at } => {
+            let form = if *json { Form::Json } else { Form::Words };
+            test::run(&at.config, domain, from.as_deref(), form)
+        }
     }
 }

@@ -63,6 +63,26 @@ fn lists_of_users_that_name_nobody_or_contradict_are_told() {
 }
 
 #[test]
+fn certificates_that_nobody_accepts_and_hosts_that_lead_back_are_told() {
+    said("certificates");
+}
+
+#[test]
+fn a_certificate_that_ends_soon_is_a_warning_and_the_file_right() {
+    let place = Place::new().with_certificates();
+    let source = format!("{}/tests/mistakes/right.toml", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(source).expect("the file is there");
+    place.write("gangway.toml", &text.replace("good", "soon"));
+
+    let output = place.run(&["check", "--config", "gangway.toml"]);
+
+    assert_eq!(output.status.code(), Some(0));
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(said.contains("warning: the certificate of `"), "{said}");
+    assert!(said.contains(", in 4 days") || said.contains(", in 5 days"), "{said}");
+}
+
+#[test]
 fn an_empty_file_is_told_where_to_start() {
     said("empty");
 }

@@ -194,6 +194,20 @@ fn a_test_ends_with_the_code_of_the_stage_that_failed() {
 }
 
 #[test]
+fn a_test_is_one_object_for_those_who_want_json() {
+    let place = place();
+
+    let (code, said) = place.partner(&["test", "stranger.example", "--json"]);
+
+    let test: admin::PartnerTest = serde_json::from_str(&said).expect("it is one object");
+    assert_eq!((code, test.exit_code), (10, 10));
+    assert_eq!((test.domain.as_str(), test.failed_at.as_deref()), ("stranger.example", Some("policy")));
+    assert_eq!(test.fix.as_deref(), Some("gangway partner add stranger.example"));
+    let stages: Vec<_> = test.stages.iter().map(|stage| (stage.stage.as_str(), stage.outcome)).collect();
+    assert_eq!(stages, [("policy", admin::StageOutcome::Failed)]);
+}
+
+#[test]
 fn a_test_of_another_gangway_passes_every_stage() {
     let place = place();
     let port = free_port();
@@ -214,6 +228,11 @@ fn a_test_of_another_gangway_passes_every_stage() {
     assert_eq!(stages, ["policy", "dns", "tcp", "tls", "certificate", "auth", "stream"], "{said}");
     assert!(said.contains("it accepts our certificate (SASL EXTERNAL)"), "{said}");
     assert!(said.contains("ok: stanzas of example.com reach other.example over TLS 1.3"), "{said}");
+    assert!(said.contains("its certificate: until "), "{said}");
+    assert!(
+        said.contains("if other.example shows this certificate when it calls us, it is proved"),
+        "{said}"
+    );
 }
 
 /// Before that the signal would end the process.

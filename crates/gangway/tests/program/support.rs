@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use clock_types::Date;
 use net::throwaway::{Authority, Wish};
+use net_types::Purpose;
 
 /// Compares what was made with a file of the project; with `GANGWAY_REWRITE` set, writes it instead.
 #[track_caller]
@@ -45,10 +46,17 @@ impl Place {
         let authority = Authority::new("Throw-away CA").expect("an authority is made");
         std::fs::write(self.0.join("ca.pem"), authority.pem()).expect("the file can be written");
         let long_ago = [1_577_836_800_000, 1_609_459_200_000].map(Date::from_unix_millis);
+        let long_hence = [4_102_444_800_000, 4_133_980_800_000].map(Date::from_unix_millis);
+        let now = net::clock::date();
+        let good = ["example.com", "edge.example.com", "gateway.example.com"];
         let wishes = [
-            ("good", Wish::dns(&["example.com", "edge.example.com", "gateway.example.com"])),
+            ("good", Wish::dns(&good)),
             ("other", Wish::dns(&["other.example"])),
             ("expired", Wish::dns(&["example.com"]).valid(long_ago[0], long_ago[1])),
+            ("soon", Wish::dns(&good).valid(now, now.plus(std::time::Duration::from_secs(5 * 86_400)))),
+            ("future", Wish::dns(&["example.com"]).valid(long_hence[0], long_hence[1])),
+            ("clients", Wish { purposes: vec![Purpose::ClientAuth], ..Wish::dns(&["example.com"]) }),
+            ("mail", Wish { purposes: vec![Purpose::Other], ..Wish::dns(&["gateway.example.com"]) }),
         ];
         for (name, wish) in wishes {
             let issued = authority.issue(&wish).expect("a certificate is issued");

@@ -2,16 +2,18 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::mpsc;
 
 use proxy_role::{Finding, Outcome, Verdict};
 use xmpp_proto::failure::Stage;
 use xmpp_types::jid::DomainName;
 
 use crate::cli;
+use crate::cli::ask::Form;
 use crate::roles::probing;
 
 /// Tests the partner with the settings of `file`.
-pub fn run(file: &Path, domain: &str, from: Option<&str>) -> ExitCode {
+pub fn run(file: &Path, domain: &str, from: Option<&str>, form: Form) -> ExitCode {
     let (remote, local) = match (parse(domain), from.map(parse).transpose()) {
         (Ok(remote), Ok(local)) => (remote, local),
         (Err(why), _) | (_, Err(why)) => {
@@ -23,13 +25,18 @@ pub fn run(file: &Path, domain: &str, from: Option<&str>) -> ExitCode {
         Ok(reading) => reading,
         Err(code) => return code,
     };
-    let tell = |finding: &Finding| {
+    let (findings, seen) = mpsc::channel();
+    let tell = move |finding: &Finding| match form {
         // Whoever reads may have gone; the exit code still tells.
-        cli::print(&lines(finding));
+        Form::Words => drop(cli::print(&lines(finding))),
+        Form::Json => drop(findings.send(finding.clone())),
     };
     match probing::probe(&reading, remote, local, tell) {
         Ok(verdict) => {
-            cli::print(&conclusion(&verdict));
+            cli::print(&match form {
+                Form::Words => conclusion(&verdict),
+                Form::Json => json(domain, &seen.try_iter().collect::<Vec<_>>(), &verdict),
+            });
             ExitCode::from(code(&verdict))
         }
         Err(why) => {
@@ -62,7 +69,31 @@ fn lines(finding: &Finding) -> String {
 fn conclusion(verdict: &Verdict) -> String {
     let word = if verdict.failure.is_none() { "ok" } else { "FAILED" };
     let fix = verdict.fix.as_ref().map(|fix| format!("what to do: {fix}\n")).unwrap_or_default();
-    format!("\n{word}: {}\n{fix}", verdict.words)
+    let notes: String = verdict.notes.iter().map(|note| format!("{note}\n")).collect();
+    format!("\n{word}: {}\n{fix}{notes}", verdict.words)
+}
+
+fn json(domain: &str, findings: &[Finding], verdict: &Verdict) -> String {
+    let stage = |finding: &Finding| admin::TestedStage {
+        stage: finding.stage.as_str().to_owned(),
+        outcome: match finding.outcome {
+            Outcome::Passed => admin::StageOutcome::Passed,
+            Outcome::Noted => admin::StageOutcome::Noted,
+            Outcome::Failed => admin::StageOutcome::Failed,
+        },
+        milliseconds: u64::try_from(finding.took.as_millis()).unwrap_or(u64::MAX),
+        lines: finding.lines.clone(),
+    };
+    let test = admin::PartnerTest {
+        domain: domain.to_owned(),
+        stages: findings.iter().map(stage).collect(),
+        failed_at: verdict.failure.as_ref().map(|failure| failure.stage.as_str().to_owned()),
+        verdict: verdict.words.clone(),
+        fix: verdict.fix.clone(),
+        notes: verdict.notes.clone(),
+        exit_code: code(verdict),
+    };
+    serde_json::to_string_pretty(&test).expect("it has no keys but texts") + "\n"
 }
 
 /// The exit code is part of what scripts rely on: it is told in the command's help.
