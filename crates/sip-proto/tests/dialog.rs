@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test's helper may panic as its test may")]
 
 use net_types::Bytes;
-use sip_proto::dialog::{Dialog, NoDialog, Parts, Refusal};
+use sip_proto::dialog::{Dialog, NoDialog, Parts, Refusal, next_hop_of};
 use sip_types::{HeaderName, Message, Method, Request, Response, Token};
 
 const RECORD_ROUTE: &str = "Record-Route: <sip:pool.s.example:5061;transport=tls;opaque=state:F;lr>;ms-route-sig=aB+/=\r\n\
@@ -29,6 +29,7 @@ fn a_server_answers_along_the_record_route_to_the_contact_as_written() {
          Content-Length: 0\r\n\r\n"
     );
     assert_eq!(dialog.next_hop().as_str(), "sip:pool.s.example:5061;transport=tls;opaque=state:F;lr");
+    assert_eq!(next_hop_of(&request), dialog.next_hop());
     assert_eq!(dialog.request(Method::Info).cseq().number, 2);
 }
 

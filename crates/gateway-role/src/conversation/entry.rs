@@ -293,7 +293,7 @@ impl Entry {
         let leg = carried.leg;
         let session = SessionId { conversation: self.number, leg };
         match output {
-            SessionOutput::Send { about, request, next_hop: _ } => {
+            SessionOutput::Send { about, request } => {
                 let domain = self.pair.sip.domain().clone();
                 desk.outputs.push_back(Effect::Send { session, about, request, domain });
             }

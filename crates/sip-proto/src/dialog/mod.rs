@@ -14,6 +14,7 @@ use sip_types::header::{CallId, HeaderName, NameAddr};
 use sip_types::{Method, Request, Response, Token, Uri};
 
 pub use parts::Parts;
+pub use requests::next_hop_of;
 
 /// One dialog, as seen from our side.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -29,14 +29,24 @@ impl Dialog {
         }
     }
 
+    /// Returns the top of the route set if it is of a router that wants to be the Request-URI itself.
+    fn strict_router(&self) -> Option<NameAddr> {
+        let top = self.parts.routes.first()?;
+        // Nearly all say `lr`, and then nothing need be read.
+        let uri = top.as_bytes().split(|octet| *octet == b'>').next().unwrap_or_default();
+        if uri.windows(3).any(|octets| octets.eq_ignore_ascii_case(b";lr")) {
+            return None;
+        }
+        address_of(top).filter(|top| !is_loose(&top.uri))
+    }
+
     fn made(&self, method: Method, number: u32) -> Request {
         let parts = &self.parts;
         let request = |uri: Uri| {
             let (from, to) = (parts.local.clone(), parts.remote.clone());
             Request::new(method.clone(), uri, from, to, parts.call_id.clone(), number)
         };
-        let strict = parts.routes.first().and_then(address_of).filter(|top| !is_loose(&top.uri));
-        match strict {
+        match self.strict_router() {
             None => {
                 let mut request = request(parts.target.clone());
                 push_routes(&mut request, &parts.routes);
@@ -50,6 +60,15 @@ impl Dialog {
             }
         }
     }
+}
+
+/// Returns where a request goes first by its own headers: to the top Route, or else to its Request-URI
+/// (§8.1.2).
+#[must_use]
+pub fn next_hop_of(request: &Request) -> Uri {
+    let top = request.headers().values(HeaderName::Route).next();
+    let top = top.and_then(|top| NameAddr::parse(String::from_utf8_lossy(top).as_ref()).ok());
+    top.map_or_else(|| request.uri().clone(), |top| top.uri)
 }
 
 fn push_routes(request: &mut Request, routes: &[Verbatim]) {

@@ -33,7 +33,7 @@ impl Calling {
 
     fn send(&self, context: &mut Context<'_>) {
         let request = Box::new(self.invite.clone());
-        context.push(Output::Send { about: About::Invite, request, next_hop: None });
+        context.push(Output::Send { about: About::Invite, request });
     }
 
     pub(super) fn cancel(&mut self, context: &mut Context<'_>) {

@@ -155,7 +155,7 @@ impl Open {
         let value = HeaderText::clean(&format!("{seconds};refresher=uac")).text;
         request = request.with(HeaderName::SessionExpires, &value);
         self.refreshing = Some(request.cseq().number);
-        context.send(About::Refresh, request, &self.dialog);
+        context.send(About::Refresh, request);
     }
 
     /// Hears the final answer to a refresh.

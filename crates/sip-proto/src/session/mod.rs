@@ -317,9 +317,8 @@ impl Context<'_> {
         self.outputs.push_back(output);
     }
 
-    fn send(&mut self, about: About, request: Request, dialog: &Dialog) {
-        let next_hop = Some(Box::new(dialog.next_hop()));
-        self.push(Output::Send { about, request: Box::new(request), next_hop });
+    fn send(&mut self, about: About, request: Request) {
+        self.push(Output::Send { about, request: Box::new(request) });
     }
 
     fn respond(&mut self, key: ServerKey, response: impl Into<Box<Response>>) {

@@ -155,12 +155,12 @@ impl Open {
     ) {
         self.inside = true;
         let request = dress(self.dialog.request(method));
-        context.send(About::Inside, request, &self.dialog);
+        context.send(About::Inside, request);
     }
 
     /// Acknowledges a 2xx of ours with this number, the first time or again (§13.2.2.4).
     pub(super) fn acknowledge(&self, number: u32, context: &mut Context<'_>) {
-        context.send(About::Ack, self.dialog.ack(number), &self.dialog);
+        context.send(About::Ack, self.dialog.ack(number));
     }
 
     /// Says 2xx to an INVITE, again and again until its ACK.
@@ -306,7 +306,7 @@ impl Open {
         self.waiting = None;
         self.bye = true;
         let bye = self.dialog.request(Method::Bye);
-        context.send(About::Bye, bye, &self.dialog);
+        context.send(About::Bye, bye);
     }
 
     /// Draws the conclusions from a final response inside the session (RFC 5057 §5.1, table 2).
@@ -336,10 +336,10 @@ impl Open {
             forks.refused.push(tag.to_owned());
         }
         let mut fork = self.dialog.fork(number, response);
-        context.send(About::Ack, fork.ack(number), &fork);
+        context.send(About::Ack, fork.ack(number));
         if is_new {
             let bye = fork.request(Method::Bye);
-            context.send(About::StrayBye, bye, &fork);
+            context.send(About::StrayBye, bye);
         }
     }
 }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use net_types::Bytes;
 use sip_types::header::ContentType;
-use sip_types::{Headers, Request, Response, Uri};
+use sip_types::{Headers, Request, Response};
 
 use crate::endpoint::{Failure, ServerKey};
 
@@ -33,11 +33,9 @@ pub enum Output {
     Send {
         /// Which it is.
         about: About,
-        /// The request, its Route headers in place.
+        /// The request, its Route headers in place. Whoever follows these sends it to
+        /// [`crate::dialog::next_hop_of`] it.
         request: Box<Request>,
-        /// The URI that it goes to first, by the dialog's route set or the peer's Contact; `None` for the
-        /// first INVITE, whose way is the user's to know.
-        next_hop: Option<Box<Uri>>,
     },
     /// Cancel the INVITE: by `Endpoint::cancel`, which waits for something provisional.
     Cancel,

@@ -21,7 +21,6 @@ pub struct World {
     pub sent: Vec<Request>,
     /// Answers that it gave, in order.
     pub answers: Vec<Response>,
-    pub next_hops: Vec<Option<String>>,
 }
 
 pub fn settings() -> Settings {
@@ -68,14 +67,8 @@ impl World {
     }
 
     fn of(session: Session) -> Self {
-        let mut world = Self {
-            session,
-            now: start(),
-            heard: Vec::new(),
-            sent: Vec::new(),
-            answers: Vec::new(),
-            next_hops: Vec::new(),
-        };
+        let mut world =
+            Self { session, now: start(), heard: Vec::new(), sent: Vec::new(), answers: Vec::new() };
         world.drain();
         world
     }
@@ -239,10 +232,9 @@ impl World {
     fn drain(&mut self) {
         while let Some(output) = self.session.poll_output() {
             let line = match output {
-                Output::Send { about, request, next_hop } => {
+                Output::Send { about, request } => {
                     let line = format!("send {about:?}: {} {}", request.method(), request.cseq().number);
                     self.sent.push(*request);
-                    self.next_hops.push(next_hop.map(|uri| uri.to_string()));
                     line
                 }
                 Output::Cancel => "cancel".into(),
