@@ -136,16 +136,22 @@ impl Scene {
         let mut ledger = Ledger::default();
         let mut texts = BTreeMap::new();
         for (peer, said) in self.log.borrow().iter() {
-            // In a session one text follows the other's answer.
-            let in_order = *peer == Peer::Xmpp || self.talks != Talks::InPages;
-            enter(&mut ledger, &mut texts, in_order, said);
+            enter(&mut ledger, &mut texts, *peer, said, self.talks);
         }
         ledger
     }
 }
 
-fn enter(ledger: &mut Ledger, texts: &mut BTreeMap<String, String>, in_order: bool, said: &peer_role::Said) {
+fn enter(
+    ledger: &mut Ledger,
+    texts: &mut BTreeMap<String, String>,
+    peer: Peer,
+    said: &peer_role::Said,
+    talks: Talks,
+) {
     use peer_role::Said;
+    // In a session one text follows the other's answer.
+    let in_order = peer == Peer::Xmpp || talks != Talks::InPages;
     let mut about = |id: &String, seen: Seen| {
         if let Some(text) = texts.get(id) {
             ledger.add(text, seen);
@@ -162,7 +168,11 @@ fn enter(ledger: &mut Ledger, texts: &mut BTreeMap<String, String>, in_order: bo
         Said::Received { id, from, to, text, .. } => match text.split_once("\r\n> ") {
             // The gateway's own words about a text that was not delivered quote it.
             Some((_, quoted)) => ledger.add(quoted, Seen::Refused),
-            None => ledger.add(text, Seen::Shown { pair: pair(from, to), id: id.clone() }),
+            None => {
+                // A text has no name in a session: who tries it again in another one has nothing to repeat.
+                let id = if talks == Talks::InPages { id.clone() } else { "in a session".to_owned() };
+                ledger.add(text, Seen::Shown { pair: pair(from, to), id });
+            }
         },
         Said::Note(note) => {
             if let Some(text) = note.strip_prefix(peer_role::NO_SUCH_USER) {

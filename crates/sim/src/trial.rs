@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use peer_role::{Acks, Proves};
+use peer_role::{Acks, Manner, Proves};
 use sip_proto::endpoint::Transport;
 
 use crate::chance::Chance;
@@ -172,7 +172,22 @@ fn draw_options(chance: &mut Chance) -> Options {
         both_ways: chance.happens(500),
         resumes: chance.happens(700),
         proves: [Proves::Certificate, Proves::Dialback, Proves::Either][draw(chance, 3)],
-        talks: Talks::InPages,
+        talks: if chance.happens(500) {
+            Talks::InSessions(std::array::from_fn(|_| draw_manner(chance)))
+        } else {
+            Talks::InPages
+        },
+    }
+}
+
+fn draw_manner(chance: &mut Chance) -> Manner {
+    let texts = u32::try_from(chance.below(4)).unwrap_or(0);
+    match draw(chance, 8) {
+        0..=2 => Manner::Well,
+        3 => Manner::AcceptedTwice,
+        4 | 5 => Manner::LeavesAfter(texts + 1),
+        6 => Manner::ForgottenAfter(texts),
+        _ => Manner::DeadAfter(texts + 1),
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use peer_role::{Acks, Proves};
-use sim::scene::Options;
+use peer_role::{Acks, Manner, Proves};
+use sim::scene::{Options, Talks};
 use sim::trial::{play, play_crash, play_resets};
 use sip_proto::endpoint::Transport;
 
@@ -58,9 +58,19 @@ fn a_crash_after_any_output_keeps_the_promise() {
         proves: Proves::Either,
         ..Options::default()
     };
+    let in_sessions = Options {
+        transport: Transport::Tls,
+        talks: Talks::InSessions([
+            Manner::Well,
+            Manner::AcceptedTwice,
+            Manner::ForgottenAfter(1),
+            Manner::LeavesAfter(1),
+        ]),
+        ..Options::default()
+    };
     let (mut complaints, mut crashes) = (String::new(), 0);
 
-    for options in [counted, pinged] {
+    for options in [counted, pinged, in_sessions] {
         for of_gateway in [true, false] {
             // As long as the role lives to be crashed that late.
             for outputs in 0..400 {

@@ -158,7 +158,8 @@ impl Windows {
         };
         let number = *number;
         if held.fork == tag {
-            self.outputs.push_back(WindowOutput::Respond(key, Box::new(Response::to(request, 200))));
+            // Whose answer came first is the one that is talked with.
+            self.show(number, key, request);
             return true;
         }
         let pair = held.pair.clone();
@@ -334,6 +335,15 @@ impl Windows {
 
     /// A request inside a session: a text, or that somebody types.
     fn hear(&mut self, number: u64, key: ServerKey, request: &Request, now: Now) {
+        self.show(number, key, request);
+        let Some(held) = self.sessions.get_mut(&number) else { return };
+        if matches!(held.manner, Manner::LeavesAfter(texts) if held.heard >= texts) {
+            held.session.end(now);
+        }
+    }
+
+    /// Answers a request, and shows its text if it is a MESSAGE.
+    fn show(&mut self, number: u64, key: ServerKey, request: &Request) {
         let Some(held) = self.sessions.get_mut(&number) else { return };
         self.outputs.push_back(WindowOutput::Respond(key, Box::new(Response::to(request, 200))));
         if *request.method() != Method::Message {
@@ -349,9 +359,6 @@ impl Windows {
             text: String::from_utf8_lossy(request.body()).into_owned(),
             answer: "200 OK".to_owned(),
         }));
-        if matches!(held.manner, Manner::LeavesAfter(texts) if held.heard >= texts) {
-            held.session.end(now);
-        }
     }
 
     fn answered(&mut self, number: u64, response: &Response) {
