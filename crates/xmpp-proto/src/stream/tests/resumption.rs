@@ -1,5 +1,7 @@
 //! Connections that break, and streams that go on (XEP-0198 §5).
 
+use proptest::prelude::*;
+
 use super::*;
 
 impl Two {
@@ -60,6 +62,128 @@ impl Two {
 
     fn received_ids(&self) -> Vec<String> {
         self.received().into_iter().map(|(_, id)| id).collect()
+    }
+}
+
+/// What each side was handed, by the ids, and what it learnt that the other has.
+#[derive(Default)]
+struct Seen {
+    at_acceptor: Vec<(u64, String)>,
+    at_initiator: Vec<(u64, String)>,
+    settled: (usize, usize),
+    delivered: Vec<u64>,
+}
+
+impl Seen {
+    fn gather(&mut self, two: &mut Two) {
+        for told in two.acceptor_told.drain(..) {
+            match told {
+                AcceptorOutput::Stanza(it) => {
+                    self.at_acceptor.push((it.n, it.stanza.attr("id").unwrap().into()))
+                }
+                AcceptorOutput::Delivered(token) => self.delivered.push(token),
+                _ => {}
+            }
+        }
+        for told in two.initiator_told.drain(..) {
+            match told {
+                InitiatorOutput::Stanza(it) => {
+                    self.at_initiator.push((it.n, it.stanza.attr("id").unwrap().into()))
+                }
+                InitiatorOutput::Delivered(token) => self.delivered.push(token),
+                _ => {}
+            }
+        }
+    }
+
+    /// Settles the next stanza that reached the acceptor; tells whether there was one.
+    fn settle_inward(&mut self, two: &mut Two, now: Now) -> bool {
+        let next = self.at_acceptor.get(self.settled.0);
+        self.settled.0 += next.into_iter().inspect(|(n, _)| two.acceptor.settle(*n, now)).count();
+        next.is_some()
+    }
+
+    /// Settles the next stanza that reached the initiator; tells whether there was one.
+    fn settle_outward(&mut self, two: &mut Two, now: Now) -> bool {
+        let next = self.at_initiator.get(self.settled.1);
+        self.settled.1 += next.into_iter().inspect(|(n, _)| two.initiator.settle(*n, now)).count();
+        next.is_some()
+    }
+
+    fn settle_all(&mut self, two: &mut Two, now: Now) {
+        while self.settle_inward(two, now) || self.settle_outward(two, now) {}
+    }
+}
+
+/// Loses what one side has just written.
+fn lose(mut next: impl FnMut() -> bool) {
+    while next() {}
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn whatever_breaks_and_whenever_each_stanza_arrives_once_and_in_order(
+        deeds in proptest::collection::vec(0_u8..10, 1..60)
+    ) {
+        let mut two = Two::new(EXTERNAL, EXTERNAL);
+        two.talk(at(0)).assert_ready();
+        let (mut seen, mut token, mut now) = (Seen::default(), 0, at(1));
+        let (mut sent_in, mut sent_out) = (Vec::new(), Vec::new());
+        for deed in deeds {
+            match deed {
+                0..=2 => {
+                    token += 1;
+                    sent_in.push(format!("m{token}"));
+                    let stanza = message(&format!("m{token}"), "x@them.example", "y@us.example");
+                    two.initiator.send(token, stanza, now);
+                }
+                3 | 4 => {
+                    token += 1;
+                    sent_out.push(format!("m{token}"));
+                    two.acceptor.send(token, message(&format!("m{token}"), "y@us.example", "x@them.example"), now);
+                }
+                5 => _ = two.talk(now),
+                6 => _ = seen.settle_inward(&mut two, now),
+                7 => _ = seen.settle_outward(&mut two, now),
+                _ => {
+                    // Progress first: two breaks without any are the end of a session, which is not the subject.
+                    two.talk(now);
+                    seen.gather(&mut two);
+                    seen.settle_all(&mut two, now);
+                    two.talk(now);
+                    token += 1;
+                    sent_in.push(format!("m{token}"));
+                    let stanza = message(&format!("m{token}"), "x@them.example", "y@us.example");
+                    two.initiator.send(token, stanza, now);
+                    if deed == 8 {
+                        lose(|| two.initiator.poll_output().is_some());
+                    }
+                    lose(|| two.acceptor.poll_output().is_some());
+                    two.talk(now);
+                    seen.gather(&mut two);
+                    now = now.plus(Duration::from_secs(1));
+                    two.cut(now);
+                    seen.gather(&mut two);
+                    two.come_back(EXTERNAL, now);
+                }
+            }
+            seen.gather(&mut two);
+        }
+        for _ in 0..4 {
+            two.talk(now);
+            seen.gather(&mut two);
+            seen.settle_all(&mut two, now);
+        }
+        two.talk(now);
+        seen.gather(&mut two);
+
+        let ids = |seen: &[(u64, String)]| seen.iter().map(|(_, id)| id.clone()).collect::<Vec<_>>();
+        prop_assert_eq!(ids(&seen.at_acceptor), sent_in);
+        prop_assert_eq!(ids(&seen.at_initiator), sent_out);
+        seen.delivered.sort_unstable();
+        prop_assert_eq!(seen.delivered, (1..=token).collect::<Vec<_>>());
     }
 }
 
