@@ -280,7 +280,7 @@ pub(crate) fn secret(settings: &Settings, ids: &mut Ids) -> Secret {
     }
 }
 
-fn link_settings(link: &Link, settings: &Settings) -> LinkSettings {
+pub(crate) fn link_settings(link: &Link, settings: &Settings) -> LinkSettings {
     let limits =
         xml::Limits { stanza_bytes: settings.limits.stanza_bytes_max * 2, ..xml::Limits::AUTHENTICATED };
     LinkSettings { name: link.name.clone(), limits, ..LinkSettings::default() }

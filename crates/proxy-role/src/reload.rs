@@ -6,7 +6,7 @@ use clock_types::Now;
 use xmpp_types::stream::{StreamCondition, StreamError};
 
 use crate::courier::CourierId;
-use crate::proxy::{Proxy, secret};
+use crate::proxy::{Proxy, link_settings, secret};
 use crate::rules::{ProxyRules, stream_settings};
 use crate::sessions::keeper_limits;
 use crate::settings::Settings;
@@ -24,6 +24,7 @@ impl Proxy {
         self.rules = Arc::new(ProxyRules::new(settings.clone()));
         self.world.stream_settings = Arc::new(stream_settings(&settings));
         self.kept.set_limits(keeper_limits(&settings.limits));
+        self.links.set_settings(link_settings(&settings.link, &settings));
         self.world.settings = settings;
         self.close_disallowed(now);
         self.settle_effects(now);

@@ -401,6 +401,22 @@ fn a_reload_keeps_what_is_still_allowed_and_closes_the_rest() {
 }
 
 #[test]
+fn a_reload_lets_larger_stanzas_over_a_link_that_is_open() {
+    let mut world = World::with(2, |settings| settings.limits.stanza_bytes_max = 10_000);
+    for site in 0..2 {
+        let mut settings = world.sites[site].proxy.settings().clone();
+        settings.limits.stanza_bytes_max = 256 * 1024;
+        let now = world.now;
+        world.sites[site].proxy.reload(settings, now);
+    }
+    let text = Element::new(ns::SERVER, "subject").with_text("x".repeat(30_000));
+
+    world.send(0, message("1", "x@a.example", "y@b.example").with_child(text));
+
+    assert_eq!(world.sites[1].received_ids(), ["1"], "{:#?}", world.sites[0].notices);
+}
+
+#[test]
 fn an_allowance_that_is_used_up_stops_the_reading_for_a_while() {
     let mut world = World::with(2, |settings| settings.partners[0].stanzas_per_second = Some(5));
     world.send(0, message("0", "x@a.example", "y@b.example"));

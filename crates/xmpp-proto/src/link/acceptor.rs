@@ -130,6 +130,14 @@ impl Acceptor {
         }
     }
 
+    /// Puts other settings in force, for the connections that are open as well.
+    pub fn set_settings(&mut self, settings: LinkSettings) {
+        for connected in self.connections.values_mut() {
+            connected.wire.set_limits(settings.limits);
+        }
+        self.settings = settings;
+    }
+
     /// Returns the gateways with which stanzas flow.
     pub fn gateways(&self) -> impl Iterator<Item = Gateway> {
         self.sessions
