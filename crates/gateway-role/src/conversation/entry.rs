@@ -29,6 +29,7 @@ pub struct Entry {
     pub pair: Arc<Pair>,
     pub number: u64,
     pub conversation: Conversation,
+    #[expect(clippy::vec_box, reason = "a Vec makes room for four at once, and nearly all have one")]
     pub sessions: Vec<Box<Carried>>,
     /// What is to be said, until it was.
     items: Vec<(Item, Box<Saying>)>,
