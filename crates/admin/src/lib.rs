@@ -12,7 +12,8 @@ pub use ask::{AskError, ask};
 pub use serve::{Server, SocketError, serve};
 pub use shapes::{
     Certificate, Conversation, Direction, Gateway, Learned, Level, Link, Partner, PartnerTest, Proxy, Queue,
-    QueuedPartner, Reply, Request, StageOutcome, Status, Stream, TestedStage, Trace, TraceEvent, User,
+    QueuedPartner, QueuedServer, Reply, Request, StageOutcome, Status, Stream, TestedStage, Trace,
+    TraceEvent, User,
 };
 
 /// How long a request may be.

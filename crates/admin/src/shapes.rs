@@ -340,6 +340,21 @@ pub struct Queue {
     pub unsettled_to_sip: usize,
     /// Stanzas that wait for a partner.
     pub partners: Vec<QueuedPartner>,
+    /// Requests that wait for their turn at a SIP server, which takes so many a second.
+    pub servers: Vec<QueuedServer>,
+}
+
+/// What waits for its turn at one SIP server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueuedServer {
+    /// The server, as the configuration names it.
+    pub server: String,
+    /// Requests that carry texts and sessions.
+    pub texts: usize,
+    /// Requests about presence, which come after those.
+    pub presence: usize,
+    /// How many requests it is sent in a second.
+    pub per_second: u32,
 }
 
 /// What waits for one partner.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use clock_types::{Ids, Moment, Now, earliest};
 use net_types::{Event, Order};
-use sip_proto::endpoint::{self, Endpoint, RequestKey, ServerKey};
+use sip_proto::endpoint::{self, Endpoint, PaceState, RequestKey, ServerKey};
 use sip_proto::session::About;
 use sip_types::Request;
 use translate::message::MessageToSip;
@@ -50,6 +50,8 @@ pub struct Snapshot {
     pub to_sip: usize,
     /// Each proxy's name, and whether its link is open.
     pub links: Vec<(String, bool)>,
+    /// Requests to SIP servers that wait for their turn, by server.
+    pub paced: Vec<PaceState>,
     /// Whether the gateway is stopping.
     pub stopping: bool,
 }
@@ -272,6 +274,7 @@ impl Gateway {
             to_xmpp: self.to_xmpp.unsettled(),
             to_sip: self.to_sip.unsettled(),
             links: self.links.states(),
+            paced: self.endpoint.paced(),
             stopping: self.stopping.is_some(),
         }
     }

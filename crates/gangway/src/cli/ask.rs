@@ -222,6 +222,13 @@ fn words_of_queue(queue: &admin::Queue) -> String {
     for partner in &queue.partners {
         table.add_row([format!("stanzas for {}", partner.domain), partner.stanzas.to_string()]);
     }
+    for server in &queue.servers {
+        let waiting = format!(
+            "{} texts, {} about presence; {} a second go",
+            server.texts, server.presence, server.per_second
+        );
+        table.add_row([format!("requests for {}", server.server), waiting]);
+    }
     lines(&table)
 }
 

@@ -9,6 +9,7 @@ use admin::{Reply, Request, Status};
 use gateway_role::{ConversationState, Phase};
 use net::{Controls, TlsRegistry};
 use proxy_role::{Direction, Partner, Settings, StreamSnapshot};
+use sip_proto::endpoint::PaceState;
 use xmpp_types::outline::Bodies;
 
 use super::timeline::{Question, Subject, Timeline};
@@ -233,6 +234,7 @@ impl Desk {
             unsettled_to_xmpp: gateway.to_xmpp,
             unsettled_to_sip: gateway.to_sip,
             partners: waiting(&self.streams()),
+            servers: gateway.paced.into_iter().map(queued_server).collect(),
         }
     }
 
@@ -300,6 +302,15 @@ fn waiting(streams: &[StreamSnapshot]) -> Vec<admin::QueuedPartner> {
         stanzas: stream.queued,
     };
     waiting.map(queued).collect()
+}
+
+fn queued_server(state: PaceState) -> admin::QueuedServer {
+    admin::QueuedServer {
+        server: state.peer.to_string(),
+        texts: state.waiting,
+        presence: state.waiting_later,
+        per_second: state.per_second,
+    }
 }
 
 fn of_gateway(snapshot: gateway_role::Snapshot, configuration: Option<&Configuration>) -> admin::Gateway {

@@ -33,7 +33,7 @@ pub struct Pace {
 pub struct PaceState {
     /// The peer.
     pub peer: Arc<str>,
-    /// Requests a second, at present.
+    /// Requests a second, once it has been approached.
     pub per_second: u32,
     /// Requests that people wait for: INVITE, MESSAGE, INFO, BYE.
     pub waiting: usize,
@@ -84,13 +84,13 @@ impl Pacing {
     }
 
     /// Returns what waits, by peer, of those for whom anything does.
-    pub fn states(&self, now: Now) -> Vec<PaceState> {
+    pub fn states(&self) -> Vec<PaceState> {
         let mut states: Vec<PaceState> = self
             .buckets
             .iter()
             .map(|(_, bucket)| PaceState {
                 peer: Arc::clone(&bucket.peer),
-                per_second: bucket.rate(now),
+                per_second: bucket.per_second,
                 waiting: bucket.waiting.len(),
                 waiting_later: bucket.waiting_later.len(),
             })
@@ -177,6 +177,12 @@ impl Bucket {
 }
 
 impl Endpoint {
+    /// Returns what waits for its turn, by peer.
+    #[must_use]
+    pub fn paced(&self) -> Vec<PaceState> {
+        self.pacing.states()
+    }
+
     /// Lets a request go when its turn has come.
     pub(super) fn pace(&mut self, number: u64, route: &Route, now: Now) {
         let pace = match route {

@@ -74,7 +74,7 @@ impl Endpoint {
             remembered: self.served.answered(),
             served_octets: self.served.octets,
             outgoing: self.sendings.open,
-            paced: self.pacing.states(now),
+            paced: self.paced(),
             timers: self.deadlines.len(),
             stopping: self.stopping,
         }

@@ -44,7 +44,7 @@ fn texts_go_before_presence() {
         world.send(key as u64, ours(method, 2), &route);
     }
     let [state] = &world.endpoint.snapshot(world.now).paced[..] else { panic!() };
-    assert_eq!(*state, PaceState { peer: "s.example".into(), per_second: 5, waiting: 3, waiting_later: 2 });
+    assert_eq!(*state, PaceState { peer: "s.example".into(), per_second: 15, waiting: 3, waiting_later: 2 });
 
     world.at(2000);
 
