@@ -8,9 +8,9 @@ use clock_types::Now;
 use sip_proto::endpoint::{ServerKey, Source};
 use sip_proto::session::About;
 use sip_types::header::CallId;
-use sip_types::{Method, Request, Response};
-use translate::MessageToSip;
+use sip_types::{Method, Request, Response, Uri};
 use translate::session::{Parties, received_stanza, signals_of, text_stanza};
+use translate::{MessageToSip, Profile, jid_to_sip};
 use xmpp_types::jid::DomainName;
 use xmpp_types::ns;
 use xmpp_types::stanza_error::StanzaError;
@@ -18,7 +18,7 @@ use xmpp_types::xml::Element;
 
 use crate::conversation::{Arrived, Effect, Item, Pair, Saying, SessionId, Why};
 use crate::delivery::{Arrival, Number};
-use crate::gateway::{Gateway, Ours};
+use crate::gateway::{Gateway, Ours, Output};
 use crate::links::Sent;
 use crate::notice::{Notice, Private, Trace};
 use crate::record::{Direction, MessageKey};
@@ -185,6 +185,8 @@ impl Gateway {
                     self.requests.remove(&invite);
                 }
             }
+            Effect::Order(order) => self.outputs.push_back(Output::Order(order)),
+            Effect::Notice(notice) => self.notice(Notice::Sip(notice)),
             Effect::Page(item) => self.page(item, now),
             Effect::Said { item, call } => self.note_call(item, &call),
             Effect::Delivered { item, by_agent } => self.item_delivered(item, by_agent, now),
@@ -320,27 +322,28 @@ impl Gateway {
 
     /// Takes a text that was said in a session.
     fn text_arrived(&mut self, arrived: Arrived, now: Now) {
-        let Arrived { key, request, pair, thread, text, state, losses } = arrived;
+        let Arrived { asker, call, sender, pair, thread, text, state, losses } = arrived;
         let parties = Parties { from: &pair.sip, to: &pair.xmpp, thread: Some(&thread) };
         let trace = Arc::new(Trace {
             direction: Direction::ToXmpp,
             from: Private(pair.sip.to_string()),
             to: Private(pair.xmpp.to_string()),
             stanza: text.id.clone(),
-            call: request.call_id().to_string(),
+            call: call.to_string(),
         });
         for loss in losses.iter() {
             self.notice(Notice::Lost { trace: trace.clone(), loss });
         }
         let stanza = text_stanza(&parties, &text, state);
-        let sender = request.from().uri.clone();
+        let by_address = || Some(Uri::from(jid_to_sip(&pair.sip, Profile::Standard).ok()?));
+        let Some(sender) = sender.or_else(by_address) else { return };
         let arrival = Arrival {
             key: MessageKey(text.id.as_str().into()),
             stanza,
             report_to: ReportTo { sender, notification: text.notification }.to_string(),
             lifetime: None,
         };
-        self.take_arrival(key, request, arrival, trace, now);
+        self.take_arrival(asker, arrival, trace, now);
     }
 }
 

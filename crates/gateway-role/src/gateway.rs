@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use clock_types::{Ids, Moment, Now, earliest};
 use net_types::{Event, Order};
-use sip_proto::endpoint::{self, Endpoint, PaceState, RequestKey, ServerKey};
+use sip_proto::endpoint::{self, Endpoint, PaceState, RequestKey};
+use sip_proto::msrp::{LateReport, SessionKey};
 use sip_proto::session::About;
 use sip_types::Request;
 use translate::message::MessageToSip;
 use xmpp_proto::link::ReceivedId;
 use xmpp_types::outline::Bodies;
 
-use crate::conversation::{ConversationState, Conversations, Fallback, Pair, SessionId};
+use crate::conversation::{Asker, ConversationState, Conversations, Fallback, Pair, SessionId};
 use crate::delivery::{Number, StoreOrder, ToSip, ToXmpp};
 use crate::links::{LinkEvent, Links, Sent};
 use crate::notice::{Notice, Trace};
@@ -66,7 +67,9 @@ pub struct Gateway {
     pub(crate) to_xmpp: ToXmpp,
     pub(crate) to_sip: ToSip,
     /// SIP requests that wait for their answer.
-    pub(crate) asked: BTreeMap<Number, Asked>,
+    pub(crate) asked: BTreeMap<Number, Asker>,
+    /// What is needed to tell the senders of accepted messages by MSRP that they arrived after all.
+    pub(crate) late: BTreeMap<Number, (SessionKey, LateReport)>,
     /// What names the messages from SIP that are not settled, in both protocols.
     pub(crate) to_xmpp_traces: BTreeMap<Number, Arc<Trace>>,
     pub(crate) to_sip_traces: BTreeMap<Number, Arc<Trace>>,
@@ -96,13 +99,6 @@ pub struct Gateway {
     stopping: Option<Moment>,
     stopped: bool,
     pub(crate) outputs: VecDeque<Output>,
-}
-
-/// A SIP request that waits for its answer.
-#[derive(Debug)]
-pub(crate) struct Asked {
-    pub(crate) key: ServerKey,
-    pub(crate) request: Arc<Request>,
 }
 
 /// What a request of ours is about.
@@ -145,6 +141,7 @@ impl Gateway {
             to_xmpp: ToXmpp::new(settings.delivery),
             to_sip: ToSip::new(settings.delivery),
             asked: BTreeMap::new(),
+            late: BTreeMap::new(),
             to_xmpp_traces: BTreeMap::new(),
             to_sip_traces: BTreeMap::new(),
             by_stanza: BTreeMap::new(),
@@ -172,6 +169,7 @@ impl Gateway {
     pub fn handle_event(&mut self, event: Event, now: Now) {
         match self.links.take(event, now) {
             None => {}
+            Some(event) if self.conversations.concerns(&event) => self.conversations.handle_net(event, now),
             Some(event) => self.endpoint.handle_net(event, now),
         }
         self.pump(now);
@@ -195,6 +193,7 @@ impl Gateway {
         self.settings = Arc::new(Settings {
             name: started.name.clone(),
             sip: started.sip.clone(),
+            msrp: started.msrp.clone(),
             proxies: started.proxies.clone(),
             delivery: started.delivery,
             stop_within: started.stop_within,
@@ -368,7 +367,10 @@ impl Gateway {
             // Every INVITE is answered at once, so that there is nothing left to cancel.
             endpoint::Output::Cancelled { .. } => {}
             // The sender gave up; the message goes its way, and its end is noted.
-            endpoint::Output::Expired { key } => self.asked.retain(|_, asked| asked.key != key),
+            endpoint::Output::Expired { key } => {
+                self.asked
+                    .retain(|_, asker| !matches!(asker, Asker::Request { key: other, .. } if *other == key));
+            }
         }
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use net_types::{AddressRange, PeerCertificate, Remote, TlsClient, TrustVerdict};
 use sip_proto::endpoint::{self, Route, Source, Transport};
+use sip_proto::msrp;
 use translate::message::{MessageKind, ToSipOptions, ToXmppOptions};
 use xmpp_types::jid::DomainName;
 
@@ -21,6 +22,8 @@ pub struct Settings {
     pub name: String,
     /// The SIP side: listeners, timers and limits.
     pub sip: endpoint::Settings,
+    /// The MSRP side, if there is one: listeners, timers and limits.
+    pub msrp: Option<msrp::Settings>,
     /// The proxies to attach to; one is enough.
     pub proxies: Vec<ProxyLink>,
     /// The SIP domains whose users are served.
@@ -50,6 +53,7 @@ impl Settings {
         Self {
             name: "gateway".to_owned(),
             sip,
+            msrp: None,
             proxies: Vec::new(),
             domains: Vec::new(),
             policy: Arc::default(),

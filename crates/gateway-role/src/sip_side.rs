@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clock_types::Now;
 use sip_proto::endpoint::{Failure, RequestKey, ServerKey, Source};
+use sip_proto::msrp::Verdict;
 use sip_types::{Method, Request, Response};
 use translate::error::failure_to_xmpp;
 use translate::message::{
@@ -17,8 +18,9 @@ use xmpp_types::xml::Element;
 use xmpp_types::{ns, stanza};
 
 use crate::answers;
+use crate::conversation::{Asker, wire_code};
 use crate::delivery::{Answer, Arrival, Number, ToXmppOutput};
-use crate::gateway::{Asked, Gateway, Ours};
+use crate::gateway::{Gateway, Ours};
 use crate::links::Sent;
 use crate::notice::{Notice, Private, Trace};
 use crate::record::{Direction, MessageKey};
@@ -148,23 +150,16 @@ impl Gateway {
                 .map(|seconds| Duration::from_secs(seconds.into()))
                 .filter(|life| !life.is_zero()),
         };
-        self.take_arrival(key, request, arrival, trace, now);
+        self.take_arrival(Asker::Request { key, request }, arrival, trace, now);
     }
 
     /// Takes a text that was let in, and will be answered when its fate is known.
-    pub(crate) fn take_arrival(
-        &mut self,
-        key: ServerKey,
-        request: Arc<Request>,
-        arrival: Arrival,
-        trace: Arc<Trace>,
-        now: Now,
-    ) {
+    pub(crate) fn take_arrival(&mut self, asker: Asker, arrival: Arrival, trace: Arc<Trace>, now: Now) {
         let number = self.to_xmpp.handle_message(arrival, now);
         self.by_stanza.entry(trace.stanza.clone()).or_insert(number);
         self.notice(Notice::Arrived(trace.clone()));
         self.to_xmpp_traces.insert(number, trace);
-        self.asked.insert(number, Asked { key, request });
+        self.asked.insert(number, asker);
     }
 
     /// Carries out what a message on its way to XMPP needs.
@@ -187,6 +182,11 @@ impl Gateway {
             ToXmppOutput::Store(order) => self.store(order),
             ToXmppOutput::Done { number, delivered, took } => {
                 self.reports.remove(&number);
+                if let Some((session, late)) = self.late.remove(&number)
+                    && delivered
+                {
+                    self.conversations.report_wired(session, &late, now);
+                }
                 let Some(trace) = self.to_xmpp_traces.remove(&number) else { return };
                 if self.by_stanza.get(&trace.stanza) == Some(&number) {
                     self.by_stanza.remove(&trace.stanza);
@@ -199,33 +199,48 @@ impl Gateway {
     }
 
     fn answer(&mut self, number: Number, answer: Answer, now: Now) {
-        let Some(Asked { key, request }) = self.asked.remove(&number) else { return };
-        let response = match answer {
-            Answer::Delivered => Response::to(&request, 200),
+        let Some(asker) = self.asked.remove(&number) else { return };
+        match &answer {
             Answer::Accepted => {
                 if let Some(trace) = self.to_xmpp_traces.get(&number).cloned() {
                     self.notice(Notice::Kept(trace));
                 }
-                Response::to(&request, 202)
             }
-            Answer::Merged => Response::to(&request, 482),
-            Answer::NotStored { reason } => {
-                self.failed(number, format!("503: {reason}"));
-                answers::unavailable(&request, RETRY_AFTER)
-            }
-            Answer::Uncertain => {
-                self.failed(
-                    number,
-                    "504: nobody can say whether it arrived, and it could not be stored".to_owned(),
-                );
-                Response::to(&request, 504)
-            }
+            Answer::NotStored { reason } => self.failed(number, format!("503: {reason}")),
+            Answer::Uncertain => self.failed(
+                number,
+                "504: nobody can say whether it arrived, and it could not be stored".to_owned(),
+            ),
             Answer::Refused(refusal) => {
                 self.failed(number, format!("{} {}", refusal.status, refusal.reason.as_str()));
-                refusal.response(&request)
             }
-        };
-        self.endpoint.respond(key, response, now);
+            Answer::Delivered | Answer::Merged => {}
+        }
+        match asker {
+            Asker::Request { key, request } => {
+                let response = match answer {
+                    Answer::Delivered => Response::to(&request, 200),
+                    Answer::Accepted => Response::to(&request, 202),
+                    Answer::Merged => Response::to(&request, 482),
+                    Answer::NotStored { .. } => answers::unavailable(&request, RETRY_AFTER),
+                    Answer::Uncertain => Response::to(&request, 504),
+                    Answer::Refused(refusal) => refusal.response(&request),
+                };
+                self.endpoint.respond(key, response, now);
+            }
+            Asker::Wire { key, session } => {
+                let verdict = match answer {
+                    // What comes again in another session is ours already (RFC 4975 §5.4).
+                    Answer::Delivered | Answer::Merged => Verdict::Delivered,
+                    Answer::Accepted => Verdict::Accepted,
+                    Answer::NotStored { .. } | Answer::Uncertain => Verdict::Refused(408),
+                    Answer::Refused(refusal) => Verdict::Refused(wire_code(refusal.status)),
+                };
+                if let Some(late) = self.conversations.answer_wired(key, verdict, now) {
+                    self.late.insert(number, (session, late));
+                }
+            }
+        }
     }
 
     fn failed(&mut self, number: Number, outcome: String) {

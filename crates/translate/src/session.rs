@@ -24,7 +24,7 @@ mod typing;
 pub use conference::{ConferenceInvitation, conference_invitation};
 pub use disposition::{Disposed, Disposition, disposition_to_sip};
 pub use hear::{Heard, HeardText, Ignored, hear, hear_body, hear_information};
-pub use say::{SessionBody, Signals, Wishes, signals_of, text_to_envelope, text_to_session};
+pub use say::{Envelope, SessionBody, Signals, Wishes, signals_of, text_to_envelope, text_to_session};
 pub use stanzas::{
     Parties, chat_state_stanza, displayed_stanza, mark_delayed, notice_stanza, received_stanza, text_stanza,
 };

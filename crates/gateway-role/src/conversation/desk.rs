@@ -5,18 +5,22 @@ use std::sync::Arc;
 
 use clock_types::{Ids, Now};
 use sip_proto::endpoint::{Listener, Route, Transport};
+use sip_proto::msrp::{self, Msrp, SessionKey};
 use sip_proto::session;
 use sip_types::header::{CallId, NameAddr};
+use sip_types::msrp::{self as msrp_types, Ident};
 use sip_types::uri::{Scheme, SipUri};
 use sip_types::{HeaderName, HeaderText, Method, Request, Token};
 use translate::jid_to_sip;
+use translate::session::TypingDialect;
 use xmpp_types::jid::{DomainName, Jid};
 
 use super::effect::Effect;
 use super::learned::{Fallback, Learned};
-use super::machine::{Leg, Pace};
+use super::machine::{Item, Leg, Pace};
 use super::offer::{self, Place};
 use super::pair::Pair;
+use super::settings::Dialect;
 use crate::answers;
 use crate::settings::Settings;
 
@@ -36,6 +40,12 @@ pub struct Desk {
     pub sessions: Arc<session::Settings>,
     pub pace: Pace,
     pub ids: Ids,
+    /// The connections of sessions by MSRP.
+    pub msrp: Msrp,
+    /// Sessions by their connection.
+    pub wires: BTreeMap<SessionKey, SessionId>,
+    /// What the names of our messages there begin with: another in each process.
+    instance: String,
     /// Sessions by our tag in them.
     pub tags: BTreeMap<Box<str>, SessionId>,
     pub learned: Learned,
@@ -49,14 +59,20 @@ pub struct Desk {
 
 impl Desk {
     /// Returns the desk of a gateway without conversations.
-    pub fn new(settings: Arc<Settings>, ids: Ids) -> Self {
+    pub fn new(settings: Arc<Settings>, mut ids: Ids) -> Self {
         let allow = (HeaderName::Allow, HeaderText::from_static(answers::ALLOW));
         let sessions = session::Settings {
             timing: settings.sip.timing,
             headers: vec![allow],
             ..session::Settings::default()
         };
+        let no_listener = || msrp::Settings::new(Vec::new(), None, settings.sip.trust.clone());
+        let mut instance = ids.token("m");
+        instance.truncate(INSTANCE_LENGTH);
         Self {
+            msrp: Msrp::new(settings.msrp.clone().unwrap_or_else(no_listener), ids.fork()),
+            wires: BTreeMap::new(),
+            instance,
             pace: pace_of(&settings),
             sessions: Arc::new(sessions),
             settings,
@@ -110,17 +126,58 @@ impl Desk {
         Token::parse(self.ids.token("tag")).expect("letters and digits are a token")
     }
 
+    /// Returns how conversations with this SIP user are held.
+    pub fn dialect_of(&self, pair: &Pair) -> Dialect {
+        self.settings.domain(pair.sip.domain()).map(|domain| domain.dialect).unwrap_or_default()
+    }
+
+    /// Returns how often things are said in conversations with this SIP user.
+    pub fn pace_of(&self, pair: &Pair) -> Pace {
+        match self.dialect_of(pair) {
+            Dialect::Msrp => Pace { typing_every: TypingDialect::IsComposing.refresh(), ..self.pace },
+            Dialect::PageMode | Dialect::Microsoft | Dialect::Cisco => self.pace,
+        }
+    }
+
+    /// Prepares a connection for a session of ours with this SIP user: over TLS where his servers are reached so.
+    pub fn wire_towards(&mut self, pair: &Pair, now: Now) -> Option<(SessionKey, msrp_types::Uri)> {
+        let is_secure =
+            self.listener_towards(pair).is_some_and(|listener| listener.transport == Transport::Tls);
+        let first = self.msrp.prepare(is_secure, now);
+        first.or_else(|| self.msrp.prepare(!is_secure, now))
+    }
+
+    /// Returns the most octets that come in one message by MSRP.
+    pub fn wired_max(&self) -> usize {
+        self.settings.msrp.as_ref().map_or(0, |settings| settings.limits.message_bytes)
+    }
+
+    /// Returns the name of a message by MSRP, the same when it is sent again.
+    pub fn message_id(&self, item: Item) -> Ident {
+        let (kind, number) = match item {
+            Item::Text(number) => ('m', number),
+            Item::Report(number) => ('r', number),
+        };
+        Ident::parse(format!("{}.{kind}{}", self.instance, number.0)).expect("letters and digits are a name")
+    }
+
     /// Returns the INVITE that begins a session, and our tag in it; `None` if there is no listener to be answered at.
+    /// `wire` is where texts go, unless they go in the session itself.
     pub fn invite(
         &mut self,
         pair: &Pair,
         from: &NameAddr,
         to: &NameAddr,
         uri: &SipUri,
+        wire: Option<&msrp_types::Uri>,
     ) -> Option<(Request, Box<str>)> {
         let listener = self.listener_towards(pair)?;
         let contact = contact(&pair.xmpp, listener)?;
-        let content = offer::offer(Place { host: &listener.host, port: listener.port });
+        let place = Place { host: &listener.host, port: listener.port };
+        let content = match wire {
+            Some(wire) => offer::line_offer(place, wire, self.wired_max()),
+            None => offer::offer(place),
+        };
         let tag = self.tag();
         let call_id = CallId::parse(self.ids.token("call")).expect("letters and digits are a word");
         let from = from.clone().with_tag(&tag);
@@ -162,10 +219,13 @@ pub fn contact(user: &Jid, listener: &Listener) -> Option<NameAddr> {
     Some(NameAddr::new(uri))
 }
 
+/// A name of a message has 31 characters at most (RFC 4975 §9).
+const INSTANCE_LENGTH: usize = 18;
+
 fn pace_of(settings: &Settings) -> Pace {
     Pace {
         idle_after: settings.conversations.idle_after,
         answer_within: settings.conversations.answer_within,
-        typing_every: translate::session::TypingDialect::KeyboardActivity.refresh(),
+        typing_every: TypingDialect::KeyboardActivity.refresh(),
     }
 }

@@ -3,10 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use sip_proto::endpoint::ServerKey;
+use net_types::Order;
+use sip_proto::endpoint::{self, ServerKey};
+use sip_proto::msrp::{ReceivedKey, SessionKey};
 use sip_proto::session::About;
 use sip_types::header::CallId;
-use sip_types::{Request, Response};
+use sip_types::{Request, Response, Uri};
 use translate::Losses;
 use translate::session::{ChatState, HeardText};
 use xmpp_types::jid::DomainName;
@@ -45,6 +47,10 @@ pub enum Effect {
     Over(SessionId),
     /// Carry it without a session.
     Page(Item),
+    /// Something for the network.
+    Order(Order),
+    /// Something for the operator.
+    Notice(endpoint::Notice),
     /// It is being said, in the session of this Call-ID.
     Said {
         /// What.
@@ -100,13 +106,34 @@ pub enum Effect {
     },
 }
 
+/// Who waits to hear what becomes of a text.
+#[derive(Debug)]
+pub enum Asker {
+    /// The sender of a SIP request.
+    Request {
+        /// Its name.
+        key: ServerKey,
+        /// The request.
+        request: Arc<Request>,
+    },
+    /// The peer of an MSRP session.
+    Wire {
+        /// The message's name there.
+        key: ReceivedKey,
+        /// The session.
+        session: SessionKey,
+    },
+}
+
 /// A text from SIP that waits for its answer.
 #[derive(Debug)]
 pub struct Arrived {
-    /// Its request.
-    pub key: ServerKey,
-    /// Its request.
-    pub request: Arc<Request>,
+    /// Who waits for that.
+    pub asker: Asker,
+    /// The session that it was said in.
+    pub call: CallId,
+    /// Who said it, by his own word; `None` if that is the SIP user's address.
+    pub sender: Option<Uri>,
     /// Between whom.
     pub pair: Arc<Pair>,
     /// In which window.

@@ -15,12 +15,14 @@ use translate::session::{
 };
 
 use super::desk::{Desk, SessionId};
-use super::effect::{Arrived, Effect, SessionChange};
+use super::effect::{Arrived, Asker, Effect, SessionChange};
 use super::learned::Fallback;
 use super::machine::{Conversation, Ended, Item, Leg, Output};
 use super::pair::Pair;
+use super::settings::Dialect;
 use super::typing::Understands;
 use super::verdict;
+use super::wire::{Sender, Wire};
 use crate::answers;
 
 /// One conversation, and what carries it.
@@ -32,7 +34,7 @@ pub struct Entry {
     #[expect(clippy::vec_box, reason = "a Vec makes room for four at once, and nearly all have one")]
     pub sessions: Vec<Box<Carried>>,
     /// What is to be said, until it was.
-    items: Vec<(Item, Box<Saying>)>,
+    pub items: Vec<(Item, Box<Saying>)>,
     /// The thread that the XMPP user's client names, if it does.
     pub thread: Option<Box<str>>,
     /// When the clock was last asked for.
@@ -56,16 +58,18 @@ pub struct Carried {
     pub call: CallId,
     /// What we answer the peer's offer.
     pub answer: Option<Content>,
-    inside: Inside,
-    is_ours: bool,
+    /// The connection that texts go by, unless they go in the session itself.
+    pub wire: Option<Box<Wire>>,
+    pub inside: Inside,
+    pub is_ours: bool,
     /// Whether it was there, and has not ended.
-    is_established: bool,
+    pub is_established: bool,
     has_ended: bool,
 }
 
 /// What our request in a session is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Inside {
+pub enum Inside {
     Nothing,
     Item,
     Typing,
@@ -75,11 +79,13 @@ enum Inside {
 #[derive(Clone, Debug)]
 pub struct Saying {
     /// Who says it.
-    from: NameAddr,
-    to: NameAddr,
+    pub from: NameAddr,
+    pub to: NameAddr,
     uri: SipUri,
-    body: SessionBody,
-    headers: Vec<(HeaderName, HeaderText)>,
+    pub body: SessionBody,
+    pub headers: Vec<(HeaderName, HeaderText)>,
+    /// Who is told what becomes of it.
+    pub sender: Option<Box<Sender>>,
 }
 
 impl Saying {
@@ -92,6 +98,14 @@ impl Saying {
             uri: message.request_uri.clone(),
             body: text_to_session(message),
             headers: message.session_headers(),
+            sender: message.id.as_ref().map(|id| {
+                Box::new(Sender {
+                    from: message.from_jid.clone(),
+                    to: message.to_jid.clone(),
+                    id: id.clone(),
+                    wants_receipt: message.receipt_requested,
+                })
+            }),
         }
     }
 
@@ -108,7 +122,19 @@ impl Carried {
     pub fn new(leg: Leg, session: Session, tag: Box<str>, call: CallId, answer: Option<Content>) -> Self {
         let is_ours = answer.is_none();
         let inside = Inside::Nothing;
-        Self { leg, session, tag, call, answer, inside, is_ours, is_established: false, has_ended: false }
+        let wire = None;
+        Self {
+            leg,
+            session,
+            tag,
+            call,
+            answer,
+            wire,
+            inside,
+            is_ours,
+            is_established: false,
+            has_ended: false,
+        }
     }
 }
 
@@ -197,7 +223,11 @@ impl Entry {
     fn carry_out(&mut self, output: Output, desk: &mut Desk, now: Now) {
         match output {
             Output::Call(leg) => self.call_out(leg, desk, now),
+            Output::Say { leg, item } if self.is_wired(leg) => self.say_wired(leg, item, desk, now),
             Output::Say { leg, item } => self.say(leg, item, desk, now),
+            Output::Type { leg, state } if self.is_wired(leg) => {
+                self.show_typing_wired(leg, state, desk, now);
+            }
             Output::Type { leg, state } => self.show_typing(leg, state, desk, now),
             Output::End(leg) => {
                 if let Some(carried) = self.carried(leg) {
@@ -224,11 +254,19 @@ impl Entry {
         }
     }
 
+    fn is_wired(&mut self, leg: Leg) -> bool {
+        self.carried(leg).is_some_and(|carried| carried.wire.is_some())
+    }
+
     fn call_out(&mut self, leg: Leg, desk: &mut Desk, now: Now) {
         let saying = self.items.first().map(|(_, saying)| (&saying.from, &saying.to, &saying.uri));
+        let is_wired = desk.dialect_of(&self.pair) == Dialect::Msrp;
+        let wire = if is_wired { desk.wire_towards(&self.pair, now) } else { None };
         let invited = match saying {
+            Some(_) if is_wired && wire.is_none() => Err(verdict::no_wire()),
             Some((from, to, uri)) if desk.may_open(&self.pair) => {
-                desk.invite(&self.pair, from, to, uri).ok_or_else(verdict::no_contact)
+                let wire = wire.as_ref().map(|(_, uri)| uri);
+                desk.invite(&self.pair, from, to, uri, wire).ok_or_else(verdict::no_contact)
             }
             Some(_) | None => Err(verdict::too_many()),
         };
@@ -239,9 +277,19 @@ impl Entry {
                 desk.live += 1;
                 let call = invite.call_id().clone();
                 let session = Session::call(invite, Arc::clone(&desk.sessions), now);
-                self.sessions.push(Box::new(Carried::new(leg, session, tag, call, None)));
+                let mut carried = Carried::new(leg, session, tag, call, None);
+                carried.wire = wire.map(|(key, _)| {
+                    desk.wires.insert(key, id);
+                    Box::new(Wire::new(key, None))
+                });
+                self.sessions.push(Box::new(carried));
             }
-            Err(why) => self.conversation.handle_refused(leg, why, &desk.pace, now),
+            Err(why) => {
+                if let Some((key, _)) = wire {
+                    desk.msrp.close(key, now);
+                }
+                self.conversation.handle_refused(leg, why, &desk.pace, now);
+            }
         }
     }
 
@@ -307,6 +355,9 @@ impl Entry {
                 carried.session.accept(answer, now);
             }
             SessionOutput::Progress(_) | SessionOutput::Modified(_) => {}
+            SessionOutput::Established(content) if carried.wire.is_some() => {
+                self.wire_agreed(leg, content.as_ref(), desk, now);
+            }
             SessionOutput::Established(_) => {
                 carried.is_established = true;
                 self.conversation.handle_established(leg, &desk.pace, now);
@@ -340,7 +391,7 @@ impl Entry {
         }
     }
 
-    fn typed(&mut self, leg: Leg, is_unwanted: bool, desk: &mut Desk, now: Now) {
+    pub fn typed(&mut self, leg: Leg, is_unwanted: bool, desk: &mut Desk, now: Now) {
         if is_unwanted {
             desk.learn(&self.pair, Fallback::NoTyping, now);
         }
@@ -354,6 +405,10 @@ impl Entry {
             desk.live = desk.live.saturating_sub(1);
         }
         carried.is_established = false;
+        if let Some(wire) = carried.wire.take() {
+            desk.wires.remove(&wire.key);
+            desk.msrp.close(wire.key, now);
+        }
         let words = verdict::words(&end);
         let change =
             if was_established { SessionChange::Closed(words) } else { SessionChange::Refused(words) };
@@ -371,7 +426,7 @@ impl Entry {
         }
     }
 
-    fn note(&self, index: usize, change: SessionChange, desk: &mut Desk) {
+    pub fn note(&self, index: usize, change: SessionChange, desk: &mut Desk) {
         let call = self.sessions[index].call.clone();
         desk.outputs.push_back(Effect::Changed { pair: Arc::clone(&self.pair), call, change });
     }
@@ -411,8 +466,9 @@ impl Entry {
                     && desk.settings.conversations.typing)
                     .then_some(ChatState::Active);
                 desk.outputs.push_back(Effect::Arrived(Box::new(Arrived {
-                    key,
-                    request: Arc::clone(request),
+                    asker: Asker::Request { key, request: Arc::clone(request) },
+                    call: request.call_id().clone(),
+                    sender: Some(request.from().uri.clone()),
                     pair: Arc::clone(&self.pair),
                     thread: self.thread(),
                     text: *text,

@@ -26,12 +26,14 @@ mod settings;
 mod table;
 mod typing;
 mod verdict;
+mod wire;
 
 pub use desk::{SessionId, contact};
-pub use effect::{Arrived, Effect, SessionChange};
+pub use effect::{Arrived, Asker, Effect, SessionChange};
 pub use entry::Saying;
 pub use learned::Fallback;
 pub use machine::{Item, Why};
 pub use pair::Pair;
 pub use settings::{ConversationSettings, Dialect};
 pub use table::{ConversationState, Conversations, Phase};
+pub use verdict::wire_code;

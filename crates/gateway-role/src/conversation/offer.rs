@@ -6,10 +6,12 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use net_types::Bytes;
+use sip_proto::msrp::{Dial, Peer};
 use sip_proto::session::Content;
 use sip_types::header::ContentType;
 use sip_types::mime::{MimeLimits, leaves};
-use sip_types::sdp::{Carrier, Connection, Description, Media, Word};
+use sip_types::msrp;
+use sip_types::sdp::{Carrier, Carries, Connection, Description, Media, MsrpMedia, Setup, Word};
 use sip_types::uri::Host;
 use sip_types::{HeaderText, Request, Text, Uri};
 
@@ -27,6 +29,116 @@ pub struct Place<'a> {
 pub fn offer(place: Place<'_>) -> Content {
     let media = vec![Media::signalling(place.port, None, ACCEPTED)];
     described(place, Description::new(&NOWHERE, 0, 0, media))
+}
+
+/// How a peer takes what is said by MSRP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Takes {
+    /// Texts.
+    pub text: Carries,
+    /// Typing.
+    pub typing: Carries,
+}
+
+/// A peer's medium of texts by MSRP.
+#[derive(Clone, Debug)]
+pub struct Line {
+    /// Where it is.
+    pub peer: Peer,
+    /// What it takes.
+    pub takes: Takes,
+}
+
+/// An offer of texts by MSRP.
+#[derive(Debug)]
+pub struct LineOffer {
+    description: Description,
+    /// Which of its media.
+    at: usize,
+    /// Whether it is over TLS.
+    pub secure: bool,
+    /// Where the peer is; we dial only if it cannot.
+    pub line: Line,
+    setup: Option<Setup>,
+}
+
+/// Returns our offer of texts by MSRP at this URI. Either side may dial (RFC 6135).
+#[must_use]
+pub fn line_offer(place: Place<'_>, ours: &msrp::Uri, octets_max: usize) -> Content {
+    let media = vec![our_line(ours, Some(Setup::ActPass), octets_max)];
+    described(place, Description::new(&NOWHERE, 0, 0, media))
+}
+
+/// Returns the offer of texts by MSRP in an INVITE.
+#[must_use]
+pub fn offered_line(invite: &Request) -> Option<LineOffer> {
+    invite.headers().content_type().ok().flatten().filter(is_sdp)?;
+    let description = Description::parse(invite.body()).ok()?;
+    let is_line = |media: &Media| media.port != 0 && is_msrp(media.carrier());
+    let at = description.media.iter().position(is_line)?;
+    let media = &description.media[at];
+    let setup = media.setup(&description);
+    // Who offers dials, unless it says that it cannot (RFC 4975 §8.5): what it names may lie behind its firewall.
+    let dial = if setup == Some(Setup::Passive) { Dial::Us } else { Dial::Peer };
+    let line = line(&description, media, dial)?;
+    let secure = media.carrier() == Carrier::MsrpOverTls;
+    Some(LineOffer { at, secure, line, setup, description })
+}
+
+/// Returns our answer to such an offer: that medium at this URI, and no other.
+#[must_use]
+pub fn line_answer(
+    offer: &LineOffer,
+    place: Place<'_>,
+    ours: &msrp::Uri,
+    octets_max: usize,
+) -> Option<Content> {
+    let setup = offer.setup.map(|_| match offer.line.peer.dial {
+        Dial::Us => Setup::Active,
+        Dial::Peer => Setup::Passive,
+    });
+    let taken = offer.description.media.get(offer.at);
+    let answer = offer.description.answer(&NOWHERE, 0, 0, |offered| {
+        taken.is_some_and(|taken| std::ptr::eq(taken, offered)).then(|| our_line(ours, setup, octets_max))
+    });
+    Some(described(place, answer?))
+}
+
+/// Returns what a peer answers to our offer of texts by MSRP.
+#[must_use]
+pub fn line_of_answer(body: &Bytes) -> Option<Line> {
+    let description = Description::parse(body).ok()?;
+    let media = description.media.iter().find(|media| media.port != 0 && is_msrp(media.carrier()))?;
+    // Without a word of it the offerer dials (RFC 4975 §8.5).
+    let dial = if media.setup(&description) == Some(Setup::Active) { Dial::Peer } else { Dial::Us };
+    line(&description, media, dial)
+}
+
+fn line(description: &Description, media: &Media, dial: Dial) -> Option<Line> {
+    let takes =
+        Takes { text: media.carries("text/plain"), typing: media.carries("application/im-iscomposing+xml") };
+    let fingerprint = media.fingerprint(description).filter(|fingerprint| fingerprint.hash == "sha-256");
+    let fingerprint = fingerprint.and_then(|fingerprint| fingerprint.octets.try_into().ok());
+    let path = msrp::Path::parse(media.path()?)?;
+    let line = Line { peer: Peer { path, dial, fingerprint }, takes };
+    // A peer that takes no text at all is of no use.
+    (takes.text != Carries::No).then_some(line)
+}
+
+fn our_line(ours: &msrp::Uri, setup: Option<Setup>, octets_max: usize) -> Media {
+    Media::msrp(&MsrpMedia {
+        carrier: if ours.is_secure() { Carrier::MsrpOverTls } else { Carrier::Msrp },
+        port: ours.port().unwrap_or(0),
+        path: ours.as_str(),
+        accept_types: ACCEPTED_BY_MSRP,
+        accept_wrapped_types: "",
+        setup,
+        max_size: u64::try_from(octets_max).ok(),
+    })
+}
+
+const fn is_msrp(carrier: Carrier) -> bool {
+    matches!(carrier, Carrier::Msrp | Carrier::MsrpOverTls)
 }
 
 /// Returns our answer to the offer in an INVITE to `user`; our offer, if it has none. `None` if it offers no texts,
@@ -84,6 +196,9 @@ fn is_sdp(kind: &ContentType) -> bool {
 
 /// Stands where an address is written over.
 const NOWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+/// What can be said to us by MSRP.
+const ACCEPTED_BY_MSRP: &str =
+    "text/plain text/html message/cpim multipart/mixed multipart/alternative application/im-iscomposing+xml";
 /// What can be said to us; what else comes is answered 415.
 const ACCEPTED: &str = "text/plain multipart/alternative application/im-iscomposing+xml";
 

@@ -46,14 +46,27 @@ impl Pair {
     /// the same window, also after a restart (XEP-0201 §3).
     #[must_use]
     pub fn thread(&self) -> String {
+        self.name_of(&[])
+    }
+
+    /// Returns a name for something of this pair, the same for the same parts.
+    #[must_use]
+    pub fn name_of(&self, parts: &[&[u8]]) -> String {
         let hash = |seed: u64| {
-            self.key
-                .bytes()
-                .fold(seed, |hash, octet| (hash ^ u64::from(octet)).wrapping_mul(0x0100_0000_01b3))
+            let key = self.key.bytes();
+            // A part ends where no octet can be: two ways of cutting the same octets have two names.
+            let parts = parts
+                .iter()
+                .flat_map(|part| part.iter().map(|octet| u64::from(*octet)).chain(std::iter::once(PART_END)));
+            key.map(u64::from)
+                .chain(parts)
+                .fold(seed, |hash, octet| (hash ^ octet).wrapping_mul(0x0100_0000_01b3))
         };
         format!("{:016x}{:016x}", hash(0xcbf2_9ce4_8422_2325), hash(0x6c62_272e_07bb_0142))
     }
 }
+
+const PART_END: u64 = 256;
 
 #[cfg(test)]
 mod tests {

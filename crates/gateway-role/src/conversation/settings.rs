@@ -12,6 +12,8 @@ pub enum Dialect {
     Microsoft,
     /// As [`Dialect::Microsoft`]: what Cisco's servers speak between companies.
     Cisco,
+    /// Texts are exchanged by MSRP under an INVITE session (RFC 7573).
+    Msrp,
 }
 
 impl Dialect {
@@ -20,7 +22,7 @@ impl Dialect {
     pub const fn has_sessions(self) -> bool {
         match self {
             Self::PageMode => false,
-            Self::Microsoft | Self::Cisco => true,
+            Self::Microsoft | Self::Cisco | Self::Msrp => true,
         }
     }
 }

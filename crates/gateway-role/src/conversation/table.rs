@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clock_types::{Ids, Moment, Now, earliest};
-use sip_proto::endpoint::{Failure, ServerKey, Transport};
-use sip_proto::session::{About, Session};
+use net_types::Event;
+use sip_proto::endpoint::{self, Failure, ServerKey, Transport};
+use sip_proto::msrp::{self, LateReport, ReceivedKey, SessionKey, Verdict};
+use sip_proto::session::{About, Content, Session};
 use sip_types::{Request, Response};
 use translate::session::{ChatState, Parties, conference_invitation, notice_stanza};
 use xmpp_types::jid::DomainName;
@@ -16,8 +18,10 @@ use super::effect::Effect;
 use super::entry::{Carried, Entry, Saying};
 use super::learned::Fallback;
 use super::machine::Item;
-use super::offer::{Place, answer};
+use super::offer::{Place, answer, line_answer, line_offer, offered_line};
 use super::pair::Pair;
+use super::settings::Dialect;
+use super::wire::Wire;
 use crate::settings::Settings;
 
 /// All conversations.
@@ -108,7 +112,8 @@ impl Conversations {
         self.with(number, now, |entry, desk| {
             let knows = desk.learned.knows(entry.pair.sip.as_str(), Fallback::NoTyping, now);
             if allowed && (!knows || state == ChatState::Gone) {
-                entry.conversation.handle_chat_state(state, &desk.pace, now);
+                let pace = desk.pace_of(&entry.pair);
+                entry.conversation.handle_chat_state(state, &pace, now);
             } else {
                 entry.conversation.handle_client(Some(state));
             }
@@ -220,6 +225,8 @@ impl Conversations {
 
     /// Does what the clock asks for.
     pub fn handle_timeout(&mut self, now: Now) {
+        self.desk.msrp.handle_timeout(now);
+        self.drain_wires(now);
         while let Some(&(at, number)) = self.wakes.first() {
             if at > now.moment {
                 break;
@@ -237,6 +244,7 @@ impl Conversations {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Moment> {
         let wake = self.wakes.first().map(|(at, _)| *at);
+        let wake = earliest(wake, self.desk.msrp.poll_timeout());
         earliest(wake, self.leaving.front().map(|(at, _)| *at))
     }
 
@@ -289,8 +297,6 @@ impl Conversations {
             return Err(refused(488));
         }
         let listener = self.desk.listener_of(transport).ok_or_else(|| refused(500))?;
-        let place = Place { host: &listener.host, port: listener.port };
-        let content = answer(request, place, request.uri()).ok_or_else(|| refused(488))?;
         let contact = contact(&pair.xmpp, listener).ok_or_else(|| refused(404))?;
         let known = self.pairs.get(&pair.key).and_then(|number| self.entries.get(number));
         let is_open = known.is_some_and(|entry| entry.conversation.is_open());
@@ -299,6 +305,7 @@ impl Conversations {
             let reason = sip_types::HeaderText::from_static("Too Many Conversations Are Open Here");
             return Err(Box::new(Response::to(request, 480).with_reason(&reason)));
         }
+        let (content, wire) = self.answer_to(request, pair, transport, now).ok_or_else(|| refused(488))?;
         let number = self.entry_of(pair, now);
         let request = Arc::clone(request);
         self.with(number, now, |entry, desk| {
@@ -308,10 +315,102 @@ impl Conversations {
             desk.tags.insert(tag.as_str().into(), id);
             desk.live += 1;
             let session = Session::called(key, request, &tag, contact, Arc::clone(&desk.sessions), now);
-            let carried = Carried::new(leg, session, tag.as_str().into(), call, Some(content));
+            let mut carried = Carried::new(leg, session, tag.as_str().into(), call, Some(content));
+            if let Some(wire) = &wire {
+                desk.wires.insert(wire.key, id);
+            }
+            carried.wire = wire.map(Box::new);
             entry.sessions.push(Box::new(carried));
         });
         Ok(())
+    }
+
+    /// Returns our answer to the offer in an INVITE, and the connection that texts go by, if they do; `None` if it offers
+    /// no texts in a way that is spoken with this SIP user.
+    fn answer_to(
+        &mut self,
+        request: &Request,
+        pair: &Pair,
+        transport: Transport,
+        now: Now,
+    ) -> Option<(Content, Option<Wire>)> {
+        let listener = self.desk.listener_of(transport)?.clone();
+        let place = Place { host: &listener.host, port: listener.port };
+        if self.desk.dialect_of(pair) != Dialect::Msrp {
+            return Some((answer(request, place, request.uri())?, None));
+        }
+        let octets_max = self.desk.wired_max();
+        if request.body().is_empty() {
+            let (key, ours) = self.desk.wire_towards(pair, now)?;
+            return Some((line_offer(place, &ours, octets_max), Some(Wire::new(key, None))));
+        }
+        let offer = offered_line(request)?;
+        let (key, ours) = self.desk.msrp.prepare(offer.secure, now)?;
+        let Some(content) = line_answer(&offer, place, &ours, octets_max) else {
+            self.desk.msrp.close(key, now);
+            return None;
+        };
+        self.desk.msrp.join(key, offer.line.peer, now);
+        Some((content, Some(Wire::new(key, Some(offer.line.takes)))))
+    }
+
+    /// Lets the connections have their say.
+    fn drain_wires(&mut self, now: Now) {
+        while let Some(output) = self.desk.msrp.poll_output() {
+            let session = match &output {
+                msrp::Output::Order(order) => {
+                    self.desk.outputs.push_back(Effect::Order(order.clone()));
+                    continue;
+                }
+                msrp::Output::Notice(notice) => {
+                    self.desk.outputs.push_back(Effect::Notice(noticed(notice)));
+                    continue;
+                }
+                msrp::Output::Opened { session }
+                | msrp::Output::Accepted { session, .. }
+                | msrp::Output::Delivered { session, .. }
+                | msrp::Output::Failed { session, .. }
+                | msrp::Output::Closed { session, .. } => *session,
+                msrp::Output::Received(received) => received.session,
+            };
+            match (self.desk.wires.get(&session).copied(), output) {
+                (Some(id), output) => {
+                    self.with_one(id.conversation, now, |entry, desk| {
+                        entry.hear_wire(id.leg, output, desk, now)
+                    });
+                }
+                // Its session has ended meanwhile.
+                (None, msrp::Output::Received(received)) => {
+                    self.desk.msrp.answer(received.key, Verdict::Refused(481), now);
+                }
+                (None, _) => {}
+            }
+        }
+    }
+
+    /// Returns whether an event is for a connection of a session by MSRP.
+    #[must_use]
+    pub fn concerns(&self, event: &Event) -> bool {
+        self.desk.msrp.concerns(event)
+    }
+
+    /// Takes what happened on the network.
+    pub fn handle_net(&mut self, event: Event, now: Now) {
+        self.desk.msrp.handle_net(event, now);
+        self.drain_wires(now);
+    }
+
+    /// Answers a text that came by MSRP; returns what a late report needs, if one is wanted.
+    pub fn answer_wired(&mut self, key: ReceivedKey, verdict: Verdict, now: Now) -> Option<LateReport> {
+        let late = self.desk.msrp.answer(key, verdict, now);
+        self.drain_wires(now);
+        late
+    }
+
+    /// Tells the sender of a text by MSRP that it was delivered after all.
+    pub fn report_wired(&mut self, session: SessionKey, report: &LateReport, now: Now) {
+        self.desk.msrp.report(session, report, 200, now);
+        self.drain_wires(now);
     }
 
     /// Tells the XMPP user once that somebody wanted him in a conference.
@@ -349,6 +448,11 @@ impl Conversations {
 
     /// Gives a conversation an input, and lets it have its say.
     fn with(&mut self, number: u64, now: Now, input: impl FnOnce(&mut Entry, &mut Desk)) {
+        self.with_one(number, now, input);
+        self.drain_wires(now);
+    }
+
+    fn with_one(&mut self, number: u64, now: Now, input: impl FnOnce(&mut Entry, &mut Desk)) {
         let Some(entry) = self.entries.get_mut(&number) else { return };
         input(entry, &mut self.desk);
         entry.run(&mut self.desk, now);
@@ -411,6 +515,18 @@ impl Conversations {
             if let Some(wake) = entry.wake {
                 self.wakes.remove(&(wake, number));
             }
+        }
+    }
+}
+
+/// The words that SIP's own connections have fit these as well.
+fn noticed(notice: &msrp::Notice) -> endpoint::Notice {
+    match *notice {
+        msrp::Notice::ConnectionRefused { remote, reason } => {
+            endpoint::Notice::ConnectionRefused { remote, reason }
+        }
+        msrp::Notice::Malformed { remote, what, closed } => {
+            endpoint::Notice::Malformed { remote, what, closed }
         }
     }
 }

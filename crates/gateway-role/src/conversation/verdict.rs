@@ -1,9 +1,11 @@
 //! What a peer's answers mean for a conversation.
 
 use sip_proto::endpoint::Failure;
+use sip_proto::msrp;
 use sip_proto::session::End;
 use sip_types::Response;
-use translate::error::{self, failure_to_xmpp, response_to_xmpp};
+use translate::error::{self, failure_to_xmpp, response_to_xmpp, status_to_condition};
+use xmpp_types::stanza_error::StanzaError;
 
 use super::machine::{Refused, Said, Why};
 use crate::answers;
@@ -92,6 +94,48 @@ pub fn session_lost() -> Said {
     let outcome = "the session ended before the text was sent".to_owned();
     let error = failure_to_xmpp(&error::Failure::Unreachable(outcome.clone()));
     Said::Dead(Box::new(Why { error, outcome, status: None }))
+}
+
+/// Judges that a text was not taken by MSRP (RFC 4975 §10). Its codes mean what SIP's do.
+pub fn of_wired(failure: &msrp::Failure) -> Said {
+    let (code, outcome) = match failure {
+        msrp::Failure::Refused { code } => (*code, format!("{code} by MSRP")),
+        msrp::Failure::TimedOut => return Said::Dead(gone("no response by MSRP in time")),
+        msrp::Failure::Ended { .. } => return Said::Dead(gone("the MSRP session ended before its response")),
+    };
+    let (kind, condition) = status_to_condition(code, false);
+    let error = StanzaError::new(condition).with_type(kind).with_text(outcome.as_str());
+    let why = Box::new(Why { error, outcome, status: Some(code) });
+    if matches!(code, 481 | 506) { Said::Dead(why) } else { Said::Refused(why) }
+}
+
+/// Judges the end of an MSRP session that was needed.
+pub fn of_wire_end(end: &msrp::End) -> Refused {
+    Refused::No(gone(&end.to_string()))
+}
+
+/// The peer's answer has no texts by MSRP.
+pub fn no_line() -> Refused {
+    Refused::NoSessions(gone("the peer's answer names no way for texts by MSRP"))
+}
+
+/// There is no listener for MSRP.
+pub fn no_wire() -> Refused {
+    Refused::NoSessions(gone("no MSRP listener is configured, or all its sessions are taken"))
+}
+
+/// Returns the code of MSRP that says what a SIP status does (RFC 4975 §10).
+pub const fn wire_code(status: u16) -> u16 {
+    match status {
+        400 | 413 | 415 | 481 => status,
+        408 | 500..=599 => 408,
+        _ => 403,
+    }
+}
+
+fn gone(outcome: &str) -> Box<Why> {
+    let error = failure_to_xmpp(&error::Failure::Unreachable(outcome.to_owned()));
+    Box::new(Why { error, outcome: outcome.to_owned(), status: None })
 }
 
 /// Tells whether a refused call means that the peer takes no sessions of texts at all (RFC 3261 §21.4.26, §21.6.4),

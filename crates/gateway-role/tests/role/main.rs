@@ -4,6 +4,7 @@
 
 mod conversations;
 mod crossing;
+mod msrp;
 mod policy;
 mod talk;
 mod watches;

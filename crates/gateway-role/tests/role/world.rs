@@ -46,6 +46,10 @@ pub struct World {
     pub dialled: Option<ConnectionId>,
     pub now: Now,
     pub sip: Vec<String>,
+    /// What was sent on a connection beside the link's.
+    pub wire: Vec<String>,
+    /// Which one was dialled.
+    pub wired: Option<ConnectionId>,
     pub stanzas: Vec<(ReceivedId, Element)>,
     pub settled: Vec<u64>,
     pub sent: u64,
@@ -71,6 +75,8 @@ impl World {
             dialled: None,
             now,
             sip: Vec::new(),
+            wire: Vec::new(),
+            wired: None,
             stanzas: Vec::new(),
             settled: Vec::new(),
             sent: 0,
@@ -190,11 +196,18 @@ impl World {
 
     fn carry_out(&mut self, output: Output) {
         match output {
+            Output::Order(Order::Connect { connection, to: Remote::Address(to), .. }) => {
+                self.wire.push(format!("connect {to}"));
+                self.wired = Some(connection);
+            }
             Output::Order(Order::Connect { connection, .. }) => {
                 self.dialled = Some(connection);
                 self.proxy.handle_accepted(LINK, self.now);
                 let event = Event::Connected { connection, local: None, tls: None };
                 self.gateway.handle_event(event, self.now);
+            }
+            Output::Order(Order::Send { connection, bytes }) if self.dialled != Some(connection) => {
+                self.wire.push(String::from_utf8(bytes.to_vec()).unwrap());
             }
             Output::Order(Order::Send { bytes, .. }) => self.proxy.handle_bytes(LINK, &bytes, self.now),
             Output::Order(Order::SendDatagram { bytes, .. }) => {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use clock_types::Date;
-use sip_types::header::ContentType;
+use sip_types::header::{ContentType, NameAddr};
 use sip_types::{HeaderName, HeaderText, Method, Request};
 use xmpp_types::ns;
 use xmpp_types::xml::Element;
@@ -74,36 +74,64 @@ pub struct Wishes {
 /// what its sender wants to be told (RFC 3862, RFC 5438 §7.1.1). `id` is the name by which the peer will speak of it.
 #[must_use]
 pub fn text_to_envelope(message: &MessageToSip, id: &str, wishes: Wishes, now: Date) -> SessionBody {
-    let mut envelope = String::with_capacity(256 + message.body.len());
-    let mut line = |name: &str, value: &str| {
-        envelope.push_str(name);
-        envelope.push_str(": ");
-        envelope.push_str(HeaderText::clean(value).text.as_str());
-        envelope.push_str("\r\n");
-    };
-    line("From", &format!("<{}>", message.from.uri.as_str()));
-    line("To", &format!("<{}>", message.to.uri.as_str()));
-    line("DateTime", &message.date.unwrap_or(now).to_string());
-    if let Some(subject) = &message.subject {
-        // A backslash begins an escape there (RFC 3862 §2.3.2).
-        line("Subject", &subject.as_str().replace('\\', "\\\\"));
-    }
-    if wishes != Wishes::default() {
-        line("NS", "imdn <urn:ietf:params:imdn>");
-        line("imdn.Message-ID", id);
-        let wanted = match (wishes.delivery, wishes.display) {
-            (true, true) => "positive-delivery, negative-delivery, display",
-            (true, false) => "positive-delivery, negative-delivery",
-            (false, _) => "display",
+    let said = text_to_session(message);
+    let date = message.date.unwrap_or(now);
+    let subject = message.subject.as_ref();
+    Envelope { from: &message.from, to: &message.to, subject, date, id, wishes }.around(&said)
+}
+
+/// What a `message/cpim` envelope says around a body.
+#[derive(Clone, Copy, Debug)]
+pub struct Envelope<'a> {
+    /// Who says it.
+    pub from: &'a NameAddr,
+    /// To whom.
+    pub to: &'a NameAddr,
+    /// What it is about.
+    pub subject: Option<&'a HeaderText>,
+    /// When it was said.
+    pub date: Date,
+    /// The name by which the peer will speak of it; written where anything is wished.
+    pub id: &'a str,
+    /// What its sender wants to be told.
+    pub wishes: Wishes,
+}
+
+impl Envelope<'_> {
+    /// Returns the body inside the envelope.
+    #[must_use]
+    pub fn around(&self, said: &SessionBody) -> SessionBody {
+        let mut envelope = String::with_capacity(256 + said.body.len());
+        let mut line = |name: &str, value: &str| {
+            envelope.push_str(name);
+            envelope.push_str(": ");
+            envelope.push_str(HeaderText::clean(value).text.as_str());
+            envelope.push_str("\r\n");
         };
-        line("imdn.Disposition-Notification", wanted);
+        line("From", &format!("<{}>", self.from.uri.as_str()));
+        line("To", &format!("<{}>", self.to.uri.as_str()));
+        line("DateTime", &self.date.to_string());
+        if let Some(subject) = self.subject {
+            // A backslash begins an escape there (RFC 3862 §2.3.2).
+            line("Subject", &subject.as_str().replace('\\', "\\\\"));
+        }
+        if self.wishes != Wishes::default() {
+            line("NS", "imdn <urn:ietf:params:imdn>");
+            line("imdn.Message-ID", self.id);
+            let wanted = match (self.wishes.delivery, self.wishes.display) {
+                (true, true) => "positive-delivery, negative-delivery, display",
+                (true, false) => "positive-delivery, negative-delivery",
+                (false, _) => "display",
+            };
+            line("imdn.Disposition-Notification", wanted);
+        }
+        envelope.push_str("\r\nContent-Type: ");
+        envelope.push_str(&said.content_type.to_string());
+        envelope.push_str("\r\n\r\n");
+        let mut body = envelope.into_bytes();
+        body.extend_from_slice(&said.body);
+        SessionBody { method: Method::Message, content_type: cpim(), body: Bytes::from(body) }
     }
-    envelope.push_str("\r\nContent-Type: ");
-    envelope.push_str(&message.content_type.to_string());
-    envelope.push_str("\r\n\r\n");
-    let mut body = envelope.into_bytes();
-    body.extend_from_slice(&message.body);
-    SessionBody { method: Method::Message, content_type: cpim(), body: Bytes::from(body) }
 }
 
 /// What a message stanza says to programs, beside a text or without one.
