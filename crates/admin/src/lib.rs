@@ -13,7 +13,7 @@ pub use serve::{Server, SocketError, serve};
 pub use shapes::{
     Certificate, Conversation, Direction, Gateway, Learned, Level, Link, Partner, PartnerTest, Proxy, Queue,
     QueuedPartner, QueuedServer, Reply, Request, StageOutcome, Status, Stream, TestedStage, Trace,
-    TraceEvent, User,
+    TraceEvent, User, Watch,
 };
 
 /// How long a request may be.

@@ -14,6 +14,13 @@ pub enum Request {
     Queue,
     /// Which conversations are held in sessions.
     Conversations,
+    /// Who sees whose presence, and why.
+    Presence {
+        /// The user, by his address; all users without one.
+        user: Option<String>,
+        /// Only what should be otherwise.
+        wrong: bool,
+    },
     /// What was seen of a user, a domain or a message.
     Trace {
         /// The user's address, the domain, or the message's id in either protocol.
@@ -65,6 +72,11 @@ pub enum Reply {
         conversations: Vec<Conversation>,
         /// What was found of SIP users' programs.
         learned: Vec<Learned>,
+    },
+    /// To [`Request::Presence`].
+    Presence {
+        /// In the order of the users who are watched.
+        watches: Vec<Watch>,
     },
     /// To [`Request::Trace`].
     Trace(Trace),
@@ -271,6 +283,29 @@ pub struct Conversation {
     pub waiting: usize,
     /// What is done without, in words.
     pub fallbacks: Vec<String>,
+}
+
+/// Who sees whose presence, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Watch {
+    /// Who watches.
+    pub watcher: String,
+    /// Who is watched.
+    pub watched: String,
+    /// `pending`, `granted` or `denied`.
+    pub permission: String,
+    /// In how many seconds each SIP dialog ends unless it is refreshed.
+    pub dialogs: Vec<u64>,
+    /// In how many seconds something is tried or refreshed next.
+    pub next: Option<u64>,
+    /// What the watcher sees, in words.
+    pub shown: String,
+    /// How many seconds ago the last word about the watched user came.
+    pub heard: Option<u64>,
+    /// What went wrong last, if it has not come right since.
+    pub trouble: Option<String>,
+    /// Whether the watcher sees something else than he should.
+    pub wrong: bool,
 }
 
 /// What the programs of a SIP user were found not to do.

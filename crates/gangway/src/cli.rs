@@ -59,6 +59,16 @@ enum Command {
     /// Below them stands what was learned of SIP users' programs, such as that they take no sessions; it is forgotten
     /// after a day.
     Conversations(Ask),
+    /// Says who sees whose presence, and why: permission, SIP dialogs, the last word, and what went wrong.
+    Presence {
+        /// A user, by his XMPP or SIP address; without one, everybody.
+        user: Option<String>,
+        /// Only those who see something else than they should.
+        #[arg(long)]
+        wrong: bool,
+        #[command(flatten)]
+        ask: Ask,
+    },
     /// Shows what waits in the running process.
     Queue(Ask),
     /// Follows messages across both protocols: what the running process saw of a user, a domain or a message.
@@ -146,6 +156,7 @@ pub fn main() -> ExitCode {
         Command::User { address, ask } => user::run(&ask.at.config, &address, ask.form()),
         Command::Partner(command) => partner::run(&command),
         Command::Conversations(ask) => ask.run(&Request::Conversations),
+        Command::Presence { user, wrong, ask } => ask.run(&Request::Presence { user, wrong }),
         Command::Queue(ask) => ask.run(&Request::Queue),
         Command::LogLevel { level, ask } => match level.as_deref().map(parse_level).transpose() {
             Ok(level) => ask.run(&Request::LogLevel { level }),

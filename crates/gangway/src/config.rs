@@ -8,6 +8,7 @@ pub mod mistake;
 pub mod model;
 pub mod schema;
 pub mod settings;
+pub mod states;
 
 pub mod check;
 mod reader;

@@ -64,6 +64,7 @@ fn words(reply: &Reply) -> String {
         Reply::Partners { partners } => words_of_partners(partners),
         Reply::Queue(queue) => words_of_queue(queue),
         Reply::Conversations { conversations, learned } => words_of_conversations(conversations, learned),
+        Reply::Presence { watches } => words_of_presence(watches),
         Reply::Trace(trace) => super::trace::words(trace, |at| at.to_string()),
         Reply::User(user) => super::user::words(user),
         Reply::LogLevel { level } => format!("{}\n", level.as_str()),
@@ -210,6 +211,33 @@ fn words_of_conversations(conversations: &[admin::Conversation], learned: &[admi
     }
     for one in learned {
         out.push_str(&format!("{} {}\n", one.user, one.what));
+    }
+    out
+}
+
+fn words_of_presence(watches: &[admin::Watch]) -> String {
+    if watches.is_empty() {
+        return "nobody watches anybody\n".to_owned();
+    }
+    let mut out = String::new();
+    for watch in watches {
+        let mark = if watch.wrong { "! " } else { "  " };
+        out.push_str(&format!("{mark}{} sees {}: {}\n", watch.watcher, watch.watched, watch.shown));
+        let mut facts = vec![format!("permission {}", watch.permission)];
+        match watch.dialogs.len() {
+            0 => facts.push("no SIP dialog".to_owned()),
+            1 => facts.push(format!("SIP dialog for {}", age(watch.dialogs[0]))),
+            some => facts.push(format!("{some} SIP dialogs")),
+        }
+        facts.push(match watch.heard {
+            Some(seconds) => format!("last word {} ago", age(seconds)),
+            None => "no word yet".to_owned(),
+        });
+        facts.extend(watch.next.map(|seconds| format!("next in {}", age(seconds))));
+        out.push_str(&format!("    {}\n", facts.join(", ")));
+        if let Some(trouble) = &watch.trouble {
+            out.push_str(&format!("    {trouble}\n"));
+        }
     }
     out
 }

@@ -183,6 +183,7 @@ pub struct Gateway {
     pub listen: Vec<SipListen>,
     pub domains: Vec<SipDomain>,
     pub conversations: Conversations,
+    pub presence: Presence,
     pub users: Users,
     pub links: Vec<GatewayLink>,
     pub limits: GatewayLimits,
@@ -296,6 +297,22 @@ pub struct Conversations {
     pub negotiate_status: u16,
     pub open: u64,
     pub open_per_domain: u64,
+}
+
+/// `[gateway.presence]`.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the fields are documented in the table of settings")]
+pub struct Presence {
+    pub expires: Duration,
+    pub expires_min: Duration,
+    pub expires_max: Duration,
+    pub pace: Duration,
+    pub adopt_probes: bool,
+    pub watched: u64,
+    pub stale_time: Duration,
+    pub restart_spread: Duration,
+    pub seen_as: Vec<At<String>>,
+    pub shown_as: Vec<At<String>>,
 }
 
 /// `[gateway.link]`.
@@ -464,6 +481,7 @@ fn build_gateway(node: &Node, here: &impl Fn(At<PathBuf>) -> At<PathBuf>) -> Opt
         listen: node.tables("listen").iter().filter_map(build_sip_listen).collect(),
         domains: node.tables("domain").iter().filter_map(build_sip_domain).collect(),
         conversations: build_conversations(node.tables("conversations").first()?)?,
+        presence: build_presence(node.tables("presence").first()?)?,
         users: users::build(node.tables("users").first()?, here)?,
         links: node.tables("link").iter().filter_map(build_gateway_link).collect(),
         limits: build_gateway_limits(node.tables("limits").first()?)?,
@@ -525,6 +543,22 @@ fn build_conversations(node: &Node) -> Option<Conversations> {
         negotiate_status: node.text("negotiate-status")?.value.parse().ok()?,
         open: number("open")?,
         open_per_domain: number("open-per-domain")?,
+    })
+}
+
+fn build_presence(node: &Node) -> Option<Presence> {
+    let time = |key| node.duration(key).map(|at| at.value);
+    Some(Presence {
+        expires: time("expires")?,
+        expires_min: time("expires-min")?,
+        expires_max: time("expires-max")?,
+        pace: time("pace")?,
+        adopt_probes: node.boolean("adopt-probes")?.value,
+        watched: node.number("watched")?.value,
+        stale_time: time("stale-time")?,
+        restart_spread: time("restart-spread")?,
+        seen_as: node.texts("seen-as")?,
+        shown_as: node.texts("shown-as")?,
     })
 }
 

@@ -95,6 +95,10 @@ pub enum Kind {
     Network,
     /// A SIP user's address, or a domain for all its users.
     User,
+    /// What an activity of SIP is in XMPP: `busy: away, In a meeting`.
+    Seen,
+    /// The activity that stands for a state of XMPP: `dnd: meeting`.
+    Shown,
     /// Several of the same.
     List(&'static Kind),
 }
@@ -128,6 +132,8 @@ impl Kind {
             Self::Resolver => "the address of a DNS server".into(),
             Self::Network => "an IP address, or a network with its prefix".into(),
             Self::User => "the address of a SIP user, or a domain".into(),
+            Self::Seen => "an activity, a state of XMPP, and perhaps words".into(),
+            Self::Shown => "a state of XMPP and an activity".into(),
             Self::List(kind) => format!("a list, each {}", kind.describe()),
         }
     }
@@ -152,6 +158,8 @@ impl Kind {
             Self::Resolver => "\"192.0.2.53\"",
             Self::Network => "\"192.0.2.0/24\"",
             Self::User => "\"bob@example.com\"",
+            Self::Seen => "\"busy: away\"",
+            Self::Shown => "\"dnd: meeting\"",
             Self::List(_) => "[\"…\", \"…\"]",
         }
     }

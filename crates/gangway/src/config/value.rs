@@ -8,10 +8,12 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use gateway_role::policy::Whom;
+use translate::presence::StateTable;
 use xmpp_types::jid::DomainName;
 
 use super::mistake::{Mistake, Span, closest};
 use super::schema::{Kind, duration_text, size_text};
+use super::states;
 
 /// A value with its place in the file; for a default, the place where it could be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -133,9 +135,24 @@ fn read_text(kind: &Kind, text: &str, span: &Span) -> Result<Value, Mistake> {
             Ok(whom) => Value::Text(whom.to_string()),
             Err(why) => return Err(no().help(format!("`{text}` names nobody: {why}"))),
         },
+        Kind::Seen => Value::Text(state(states::see, text, kind, span)?),
+        Kind::Shown => Value::Text(state(states::present, text, kind, span)?),
         Kind::NextHop => Value::Text(text.to_owned()),
         Kind::Boolean | Kind::Count(..) | Kind::List(_) => return Err(no()),
     })
+}
+
+/// Checks a row of the mapping between states.
+fn state(
+    read: fn(&str, &mut StateTable) -> Result<(), String>,
+    text: &str,
+    kind: &Kind,
+    span: &Span,
+) -> Result<String, Mistake> {
+    match read(text, &mut StateTable::default()) {
+        Ok(()) => Ok(text.to_owned()),
+        Err(why) => Err(mistaken(span, kind).help(why)),
+    }
 }
 
 fn mistaken(span: &Span, kind: &Kind) -> Mistake {

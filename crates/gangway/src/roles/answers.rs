@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use admin::{Reply, Request, Status};
-use gateway_role::{ConversationState, Phase};
+use clock_types::{Date, Moment};
+use gateway_role::{ConversationState, Phase, WatchDirection, WatchState};
 use net::{Controls, TlsRegistry};
 use proxy_role::{Direction, Partner, Settings, StreamSnapshot};
 use sip_proto::endpoint::PaceState;
@@ -67,6 +68,7 @@ impl Desk {
             Request::Partners => Reply::Partners { partners: self.partners() },
             Request::Queue => Reply::Queue(self.queue()),
             Request::Conversations => self.conversations(),
+            Request::Presence { user, wrong } => self.presence(user.as_deref(), wrong),
             Request::Trace { subject, after, follow, bodies } => {
                 Reply::Trace(self.trace(&subject, after, follow, bodies))
             }
@@ -193,6 +195,41 @@ impl Desk {
                 .map(|(user, fallback)| admin::Learned { user, what: fallback.to_string() })
                 .collect(),
         }
+    }
+
+    fn presence(&self, user: Option<&str>, wrong: bool) -> Reply {
+        let user = user.map(|user| user.strip_prefix("sip:").unwrap_or(user).to_owned());
+        let gateway = self.roles.gateway.as_ref();
+        let watched =
+            gateway.and_then(|gateway| ask(gateway, |asker| gateway::Command::Presence(user, asker)));
+        let Some(watched) = watched else {
+            return Reply::Refused { reason: "no gateway runs here, which alone knows presence".into() };
+        };
+        let seconds = |at: Moment| at.since(watched.now.moment).as_secs();
+        let since = |date: Date| {
+            let millis = watched.now.date.unix_millis().saturating_sub(date.unix_millis());
+            u64::try_from(millis / 1000).unwrap_or(0)
+        };
+        let shape = |state: WatchState| {
+            let (xmpp, sip) = (state.pair.xmpp.to_string(), state.pair.sip.to_string());
+            let (watcher, watched) = match state.direction {
+                WatchDirection::Outward => (xmpp, sip),
+                WatchDirection::Inward => (sip, xmpp),
+            };
+            admin::Watch {
+                watcher,
+                watched,
+                permission: state.authorisation.to_string(),
+                dialogs: state.dialogs.into_iter().map(seconds).collect(),
+                next: state.next.map(seconds),
+                shown: state.shown,
+                heard: state.heard.map(since),
+                trouble: state.trouble,
+                wrong: state.is_wrong,
+            }
+        };
+        let watches = watched.watches.into_iter().filter(|state| state.is_wrong || !wrong);
+        Reply::Presence { watches: watches.map(shape).collect() }
     }
 
     /// Returns what was seen; with `follow`, what crosses is seen for a while more closely.

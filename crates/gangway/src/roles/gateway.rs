@@ -10,7 +10,7 @@ use clock_types::{Moment, Now};
 use gateway_role::policy::Policy;
 use gateway_role::{
     AddressRange, ConversationSettings, ConversationState, Dialect, Fallback, Gateway, Notice, Output, Peers,
-    ProxyLink, Record, Settings, SipDomain, Snapshot, Ticket,
+    ProxyLink, Record, Settings, SipDomain, Snapshot, Ticket, WatchSettings, WatchState,
 };
 use net::{Effect, ListenerKind, ListenerSpec, Role};
 use net_types::{Event, Identity, ListenerId, Remote, TlsClient, TlsServer, Trust};
@@ -18,13 +18,14 @@ use sip_proto::endpoint::{self, FixedHop, Listener, NextHop, Pace, Route, Transp
 use sip_types::{Host, SipUri};
 use translate::address::Profile;
 use translate::message::{Headline, MessageKind, ToSipOptions};
+use translate::presence::StateTable;
 use xmpp_types::jid::DomainName;
 use xmpp_types::outline::Bodies;
 
 use super::keeper::Stored;
 use crate::config::check::SYSTEM;
 use crate::config::model::{self, Headlines, SipListen, SipProfile, SipTransport};
-use crate::config::{At, Reading, users};
+use crate::config::{At, Reading, states, users};
 
 /// What the operator's side asks of a running gateway.
 pub enum Command {
@@ -34,6 +35,8 @@ pub enum Command {
     Policy(SyncSender<Arc<Policy>>),
     /// Which conversations are held in sessions, and what was learned of users.
     Conversations(SyncSender<Held>),
+    /// The watches in which a user takes part, or all.
+    Presence(Option<String>, SyncSender<Watched>),
     /// Somebody follows messages as they cross.
     Watch(Bodies),
     /// Other settings to put into effect.
@@ -45,6 +48,12 @@ pub struct Held {
     pub conversations: Vec<(ConversationState, usize)>,
     pub learned: Vec<(String, Fallback)>,
     pub now: Moment,
+}
+
+/// The watches of a moment.
+pub struct Watched {
+    pub watches: Vec<WatchState>,
+    pub now: Now,
 }
 
 /// The gateway in its driver.
@@ -70,6 +79,9 @@ impl Role for Driven {
                 learned: self.0.learned(),
                 now: now.moment,
             })),
+            Command::Presence(user, asker) => {
+                drop(asker.try_send(Watched { watches: self.0.watches(user.as_deref(), now), now }))
+            }
             Command::Watch(bodies) => self.0.handle_watch(bodies, now.moment + WATCH, now),
             Command::Reload(settings) => self.0.handle_settings(*settings, now),
         }
@@ -131,6 +143,7 @@ pub fn settings(gateway: &model::Gateway, stop_within: Duration) -> Result<Setti
     settings.policy = Arc::new(users::policy(&gateway.users)?);
     settings.domains = gateway.domains.iter().filter_map(domain).collect();
     settings.conversations = conversations(&gateway.conversations);
+    settings.watches = watches(&gateway.presence)?;
     settings.delivery.hold = gateway.hold_time;
     settings.delivery.lifetime = gateway.lifetime;
     settings.delivery.queue_time = limits.queue_time;
@@ -227,6 +240,28 @@ fn domain(domain: &model::SipDomain) -> Option<SipDomain> {
             datagram,
             ..ToSipOptions::default()
         },
+    })
+}
+
+fn watches(presence: &model::Presence) -> Result<WatchSettings, String> {
+    let mut states = StateTable::default();
+    for row in &presence.seen_as {
+        states::see(&row.value, &mut states)?;
+    }
+    for row in &presence.shown_as {
+        states::present(&row.value, &mut states)?;
+    }
+    let seconds = |time: Duration| u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
+    Ok(WatchSettings {
+        states,
+        expires: seconds(presence.expires),
+        expires_min: seconds(presence.expires_min),
+        expires_max: seconds(presence.expires_max),
+        pace: presence.pace,
+        adopt_probes: presence.adopt_probes,
+        watched_max: size(presence.watched),
+        stale_after: presence.stale_time,
+        spread: presence.restart_spread,
     })
 }
 

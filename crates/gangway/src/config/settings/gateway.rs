@@ -49,7 +49,7 @@ pub static GATEWAY: Section = Section {
         )
         .or("\"chat\""),
     ],
-    children: &[&LISTEN, &DOMAIN, &CONVERSATIONS, &USERS, &LINK, &LIMITS],
+    children: &[&LISTEN, &DOMAIN, &CONVERSATIONS, &PRESENCE, &USERS, &LINK, &LIMITS],
 };
 
 static LISTEN: Section = Section {
@@ -194,6 +194,54 @@ static CONVERSATIONS: Section = Section {
         count("open", 1, 10_000_000, "Conversations that are open at once.").or("50000"),
         count("open-per-domain", 1, 10_000_000, "Conversations that are open at once with users of one SIP domain.")
             .or("20000"),
+    ],
+    children: &[],
+};
+
+static PRESENCE: Section = Section {
+    name: "presence",
+    shape: Shape::Always,
+    doc: "How presence crosses. `gangway presence ADDRESS` says what a user sees and why.",
+    settings: &[
+        time("expires", MINUTE, DAY, "How long a subscription at a SIP server is asked for; it is refreshed before.")
+            .or("\"1 h\"")
+            .microsoft("the XMPP gateway refreshed after 28,800 s"),
+        time("expires-min", SECOND, HOUR, "SIP users' subscriptions are not shorter: such a one is answered 423.")
+            .or("\"60 s\""),
+        time("expires-max", MINUTE, DAY, "SIP users' subscriptions are not longer.").or("\"8 h\""),
+        time("pace", 0, MINUTE, "A SIP user's program is not told more often; of several changes it hears the last.")
+            .or("\"5 s\""),
+        setting(
+            "adopt-probes",
+            Kind::Boolean,
+            "Whether an XMPP user's contact of whom nothing is known here is subscribed to when the user comes online. For a \
+             migration, when the contacts are older than this gateway; off again when they have been seen once. Without \
+             it such a contact is shown as unavailable.",
+        )
+        .or("false"),
+        count("watched", 1, 1_000_000, "Users that one user may watch.").or("1000"),
+        time(
+            "stale-time",
+            SECOND,
+            HOUR,
+            "How long a contact is still shown as he was when his server cannot be asked any more.",
+        )
+        .or("\"60 s\""),
+        time("restart-spread", 0, HOUR, "Over how long after a start all contacts are asked about anew.").or("\"30 s\""),
+        setting(
+            "seen-as",
+            Kind::List(&Kind::Seen),
+            "What activities of SIP users are in XMPP, where it is not the default: the activity (RFC 4480), then `available`, \
+             `chat`, `away`, `xa` or `dnd`, and perhaps words that stand for a status text.",
+        )
+        .or("[]"),
+        setting(
+            "shown-as",
+            Kind::List(&Kind::Shown),
+            "The activities that stand for states of XMPP users, where they are not the defaults `away: away`, `xa: away` \
+             and `dnd: busy`.",
+        )
+        .or("[]"),
     ],
     children: &[],
 };
