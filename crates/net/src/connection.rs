@@ -27,6 +27,7 @@ use tokio::sync::Semaphore;
 use crate::arrival::{Arrival, Deaf, Handle, Tag, in_words};
 use crate::outbox::{Outbox, Upgrade};
 use crate::settings::Incident;
+use crate::tls::session::Session;
 use crate::tls::words::io_in_words;
 
 use open::{Open, Turn};
@@ -66,7 +67,7 @@ pub(crate) async fn accepted(
     let (pump, early, facts) = match handshake {
         Ok(None) => (None, Bytes::new(), None),
         Ok(Some((shaken, trust))) => {
-            let facts = shared.tls.facts(&shaken.pump.connection, &trust);
+            let facts = shared.tls.facts(&shaken.pump.session, &trust);
             (Some(shaken.pump), shaken.early, Some(Box::new(facts)))
         }
         Err(reason) => {
@@ -142,7 +143,7 @@ async fn connect(dial: &Dial, shared: &Shared, stage: &mut Stage) -> Result<Dial
     *stage = Stage::Tls;
     let started = shared.tls.client(client);
     let shaken = shake_hands(&mut stream, started, &shared.dial_handshakes, dial.timeout).await?;
-    let facts = shared.tls.facts(&shaken.pump.connection, &client.trust);
+    let facts = shared.tls.facts(&shaken.pump.session, &client.trust);
     Ok((stream, Some(shaken.pump), shaken.early, Some(facts)))
 }
 
@@ -162,7 +163,7 @@ struct Shaken {
 
 async fn shake_hands(
     stream: &mut TcpStream,
-    started: Result<rustls::Connection, String>,
+    started: Result<Session, String>,
     places: &Semaphore,
     timeout: Duration,
 ) -> Result<Shaken, String> {
@@ -228,7 +229,7 @@ async fn start_tls(open: &mut Open, upgrade: Upgrade) -> Result<(), Option<Strin
         () = std::future::poll_fn(|context| outbox.poll_closed(context)) => return Err(None),
     };
     let Shaken { pump, early } = shaken.map_err(|reason| Some(format!("TLS: {reason}")))?;
-    let facts = Box::new(shared.tls.facts(&pump.connection, &trust));
+    let facts = Box::new(shared.tls.facts(&pump.session, &trust));
     open.pump = Some(pump);
     let tag = open.tag;
     let event = Event::TlsStarted { connection: tag.connection, facts };

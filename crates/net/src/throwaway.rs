@@ -14,7 +14,7 @@ use rcgen::{
     IsCa, Issuer, KeyPair, KeyUsagePurpose, date_time_ymd,
 };
 
-use crate::tls::{IdentitySpec, PemSource, TrustSpec};
+use crate::tls::{IdentitySpec, Library, PemSource, TrustSpec};
 
 /// An authority whose key lives in this process only.
 pub struct Authority {
@@ -167,6 +167,7 @@ impl Issued {
             name: Identity(Arc::from(name)),
             certificate: memory("throw-away certificate", &self.certificate),
             key: memory("throw-away key", &self.key),
+            library: Library::Rustls,
             place: "throw-away".to_owned(),
         }
     }

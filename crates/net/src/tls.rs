@@ -7,6 +7,9 @@
 mod choose;
 mod facts;
 mod load;
+#[cfg(feature = "openssl-sip")]
+mod openssl;
+pub(crate) mod session;
 mod verify;
 pub(crate) mod words;
 
@@ -18,13 +21,14 @@ use clock_types::Date;
 use net_types::{CertificateNames, Identity, Purpose, TlsClient, TlsFacts, TlsServer, TlsVersion, Trust};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ClientConnection, Connection, ProtocolVersion, ServerConfig, ServerConnection};
+use rustls::{ClientConfig, ClientConnection, Connection, ServerConfig, ServerConnection};
 
-pub use load::{Flaw, IdentitySpec, LoadError, PemSource, TrustSpec};
+pub use load::{Flaw, IdentitySpec, Library, LoadError, PemSource, TrustSpec};
 
 use choose::{Always, BySni};
 use facts::Trusts;
 use load::Loaded;
+use session::{Session, Shown};
 use verify::Possession;
 
 /// Everything TLS that the operator configured, to be loaded.
@@ -120,44 +124,39 @@ impl TlsRegistry {
     }
 
     /// Begins a handshake as the client.
-    pub(crate) fn client(&self, client: &TlsClient) -> Result<Connection, String> {
+    pub(crate) fn client(&self, client: &TlsClient) -> Result<Session, String> {
+        #[cfg(feature = "openssl-sip")]
+        if let Some(prepared) = self.current.load().openssl(client.identity.as_ref()) {
+            return prepared
+                .client(&client.name, &client.alpn)
+                .map(|session| Session::OpenSsl(Box::new(session)));
+        }
         let name = ServerName::try_from(client.name.clone())
             .map_err(|_| format!("`{}` is no name to ask for in TLS", client.name))?;
         let config = self.current.load().client_config(client, &self.provider)?;
         let connection = ClientConnection::new(config, name).map_err(|error| words::tls_in_words(&error))?;
-        Ok(Connection::Client(connection))
+        Ok(Connection::Client(connection).into())
     }
 
     /// Begins a handshake as the server, accepting these protocols; none accepts any.
-    pub(crate) fn server(&self, server: &TlsServer, alpn: &[String]) -> Result<Connection, String> {
+    pub(crate) fn server(&self, server: &TlsServer, alpn: &[String]) -> Result<Session, String> {
+        #[cfg(feature = "openssl-sip")]
+        if let Some(prepared) = self.current.load().openssl(Some(&server.identity)) {
+            return prepared.server().map(|session| Session::OpenSsl(Box::new(session)));
+        }
         let config = self.current.load().server_config(server, alpn, &self.provider)?;
         let connection = ServerConnection::new(config).map_err(|error| words::tls_in_words(&error))?;
-        Ok(Connection::Server(connection))
+        Ok(Connection::Server(connection).into())
     }
 
     /// Returns what a handshake that is over showed, judged by `trust` and today's date.
-    pub(crate) fn facts(&self, connection: &Connection, trust: &Trust) -> TlsFacts {
-        let version = match connection.protocol_version() {
-            Some(ProtocolVersion::TLSv1_3) => TlsVersion::Tls13,
-            _ => TlsVersion::Tls12,
-        };
-        let suite = connection.negotiated_cipher_suite();
-        let cipher = suite.map_or_else(String::new, |suite| words::suite_name(suite.suite()));
-        let server_name = match connection {
-            Connection::Server(server) => server.server_name().map(str::to_owned),
-            Connection::Client(_) => None,
-        };
+    pub(crate) fn facts(&self, session: &Session, trust: &Trust) -> TlsFacts {
+        let Shown { is_tls13, cipher, alpn, server_name, chain } = session.shown();
         let current = self.current.load();
-        let chain = connection.peer_certificates().unwrap_or_default();
         let algorithms = &self.provider.signature_verification_algorithms;
-        let peer = facts::judge(chain, trust, &current.trusts, algorithms, crate::clock::date());
-        TlsFacts {
-            version,
-            cipher,
-            alpn: connection.alpn_protocol().map(|alpn| String::from_utf8_lossy(alpn).into_owned()),
-            server_name,
-            peer: peer.map(Arc::new),
-        }
+        let peer = facts::judge(&chain, trust, &current.trusts, algorithms, crate::clock::date());
+        let version = if is_tls13 { TlsVersion::Tls13 } else { TlsVersion::Tls12 };
+        TlsFacts { version, cipher, alpn, server_name, peer: peer.map(Arc::new) }
     }
 }
 
@@ -186,6 +185,13 @@ impl Snapshot {
         } else {
             Err(errors)
         }
+    }
+
+    /// Returns what speaks for us by OpenSSL, if this certificate is for that.
+    #[cfg(feature = "openssl-sip")]
+    fn openssl(&self, name: Option<&Identity>) -> Option<openssl::Prepared> {
+        let found = self.identities.iter().find(|loaded| Some(&loaded.name) == name)?;
+        found.openssl.clone()
     }
 
     fn identity(&self, name: &Identity) -> Result<&Loaded, String> {

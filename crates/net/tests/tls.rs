@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use clock_types::Date;
 use net::throwaway::{Authority, Issued, Wish};
-use net::tls::{IdentitySpec, TlsSpec};
+use net::tls::{IdentitySpec, Library, TlsSpec};
 use net::{Incident, ListenerKind};
 use net_types::{
     Event, Identity, Order, Purpose, Remote, Stage as Reached, TlsClient, TlsFacts, TlsServer, TlsVersion,
@@ -433,7 +433,13 @@ fn direct(alpn: &[&str]) -> ListenerKind {
 
 fn from_files(certificate: std::path::PathBuf, key: std::path::PathBuf) -> IdentitySpec {
     let file = net::tls::PemSource::File;
-    IdentitySpec { name: own(), certificate: file(certificate), key: file(key), place: "test".to_owned() }
+    IdentitySpec {
+        name: own(),
+        certificate: file(certificate),
+        key: file(key),
+        library: Library::Rustls,
+        place: "test".to_owned(),
+    }
 }
 
 /// Returns what a server that trusts `ca` sees of a client that shows `issued`.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use net::TlsRegistry;
 use net::throwaway::{Authority, Issued, Wish};
-use net::tls::{IdentitySpec, PemSource, TlsSpec, TrustSpec};
+use net::tls::{IdentitySpec, Library, PemSource, TlsSpec, TrustSpec};
 use net_types::{Identity, Trust};
 
 #[test]
@@ -95,7 +95,13 @@ fn issued() -> Issued {
 }
 
 fn identity(certificate: PemSource, key: PemSource) -> IdentitySpec {
-    IdentitySpec { name: Identity("own".into()), certificate, key, place: "gangway.toml:7".to_owned() }
+    IdentitySpec {
+        name: Identity("own".into()),
+        certificate,
+        key,
+        library: Library::Rustls,
+        place: "gangway.toml:7".to_owned(),
+    }
 }
 
 #[track_caller]

@@ -34,6 +34,7 @@ const KEPT_IN: [(&str, &[&str]); 8] = [
     ("rustls-webpki", &["net"]),
     ("hickory-resolver", &["net"]),
     ("socket2", &["net"]),
+    ("openssl", &["net"]),
     ("rusqlite", &["store"]),
     ("axum", &["admin"]),
     ("anyhow", &["gangway"]),

@@ -210,6 +210,8 @@ pub struct SipListen {
     pub name: Option<At<(String, Option<u16>)>>,
     pub identity: Option<At<String>>,
     pub trust: Option<At<String>>,
+    /// Whether OpenSSL shakes hands.
+    pub open_ssl: At<bool>,
 }
 
 /// What becomes of messages of type `headline`.
@@ -504,6 +506,10 @@ fn build_sip_listen(node: &Node) -> Option<SipListen> {
         name: host(node, "name"),
         identity: node.text("identity"),
         trust: node.text("trust"),
+        open_ssl: {
+            let library = node.text("tls-library")?;
+            At { value: library.value == "openssl", span: library.span }
+        },
     })
 }
 

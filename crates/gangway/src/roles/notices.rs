@@ -41,10 +41,11 @@ pub fn of_gateway(notice: &Notice) {
 fn of_sip(sip: &sip_proto::endpoint::Notice, notice: &Notice) {
     use sip_proto::endpoint::Notice as Sip;
     match sip {
-        Sip::TargetFailed { .. }
-        | Sip::TargetRests { .. }
-        | Sip::Shed { .. }
-        | Sip::ConnectionRefused { .. } => {
+        Sip::TargetFailed { target, failure } => {
+            let failure = failure.to_string();
+            tracing::warn!("sip: {target}: {failure}{}", remedy("gateway", &failure));
+        }
+        Sip::TargetRests { .. } | Sip::Shed { .. } | Sip::ConnectionRefused { .. } => {
             tracing::warn!("{notice}");
         }
         Sip::Opened { .. } | Sip::Closed { .. } | Sip::Malformed { .. } => tracing::info!("{notice}"),
@@ -77,11 +78,20 @@ fn with_names(trace: &Trace, what: &str) {
     tracing::info!(id = trace.stanza, call = trace.call, "{}: {what}", trace.direction);
 }
 
+/// Returns what can be done about a SIP server that shares no cipher suite with us.
+fn remedy(role: &str, reason: &str) -> &'static str {
+    if role == "gateway" && reason.contains("no common cipher suite") {
+        "; or write tls-library = \"openssl\" in `[[gateway.listen]]`"
+    } else {
+        ""
+    }
+}
+
 /// Writes what no role can hear of.
 pub fn of_net(role: &str, incident: &Incident) {
     match incident {
         Incident::HandshakeFailed { remote, reason, .. } => {
-            tracing::info!("{role}: TLS with {remote} came to nothing: {reason}");
+            tracing::info!("{role}: TLS with {remote} came to nothing: {reason}{}", remedy(role, reason));
         }
         Incident::AcceptHeldBack { reason, .. } => {
             tracing::error!("{role}: no more connections are taken for the moment: {reason}");

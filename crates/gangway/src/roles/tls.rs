@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use net::tls::{IdentitySpec, PemSource, TlsSpec, TrustSpec};
+use net::tls::{IdentitySpec, Library, PemSource, TlsSpec, TrustSpec};
 use net_types::{Identity, Trust};
 
 use crate::config::Reading;
@@ -15,6 +15,7 @@ pub fn spec(reading: &Reading, configuration: &Configuration) -> TlsSpec {
         name: Identity(Arc::from(name.as_str())),
         certificate: PemSource::File(files.certificate.value.clone()),
         key: PemSource::File(files.key.value.clone()),
+        library: library(configuration, name),
         place: format!("{} [identity.{name}]", reading.place(&files.span)),
     });
     let trusts = configuration.trusts.iter().map(|(name, files)| TrustSpec {
@@ -43,6 +44,14 @@ pub fn spec(reading: &Reading, configuration: &Configuration) -> TlsSpec {
         });
     }
     TlsSpec { identities: identities.collect(), trusts }
+}
+
+/// Returns what shakes hands with a certificate: what its listener says.
+fn library(configuration: &Configuration, identity: &str) -> Library {
+    let listeners = configuration.gateway.iter().flat_map(|gateway| &gateway.listen);
+    let mut its =
+        listeners.filter(|listen| listen.identity.as_ref().is_some_and(|name| name.value == identity));
+    if its.any(|listen| listen.open_ssl.value) { Library::OpenSsl } else { Library::Rustls }
 }
 
 /// Returns the name of the trust that holds a partner's pins. No operator's name has a colon.

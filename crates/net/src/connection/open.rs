@@ -231,7 +231,7 @@ impl Open {
             self.orders.upgrade = None;
             std::future::poll_fn(|context| self.poll_send(context)).await?;
             if let Some(pump) = &mut self.pump {
-                pump.connection.send_close_notify();
+                pump.session.send_close_notify();
                 std::future::poll_fn(|context| pump.poll_flush(&mut self.stream, context)).await?;
             }
             std::future::poll_fn(|context| Pin::new(&mut self.stream).poll_shutdown(context)).await?;

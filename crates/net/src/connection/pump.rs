@@ -1,72 +1,36 @@
-//! Moves octets between a socket and rustls, by buffers as large as the socket gives.
+//! Moves octets between a socket and TLS, by buffers as large as the socket gives.
 
 use std::cell::RefCell;
-use std::io::{self, BufRead, Write};
+use std::io::{self, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use net_types::Bytes;
-use rustls::Connection;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::tls::words::{handshake_in_words, io_in_words, tls_in_words};
+use crate::tls::session::{Fed, Session};
+use crate::tls::words::io_in_words;
 
 /// TLS on one connection.
 #[derive(Debug)]
 pub(crate) struct Pump {
-    pub(crate) connection: Connection,
-}
-
-/// What one feeding brought.
-#[derive(Debug, Default)]
-pub(crate) struct Fed {
-    pub(crate) plaintext: Vec<u8>,
-    /// The peer said close_notify.
-    pub(crate) closed: bool,
+    pub(crate) session: Session,
 }
 
 impl Pump {
-    pub(crate) fn new(connection: Connection) -> Self {
-        Self { connection }
+    pub(crate) fn new(session: Session) -> Self {
+        Self { session }
     }
 
     /// Decrypts what the socket gave.
     pub(crate) fn decrypt(&mut self, ciphertext: &[u8]) -> Result<Fed, String> {
-        self.feed(ciphertext, |_, error| tls_in_words(error))
-    }
-
-    fn feed(
-        &mut self,
-        mut ciphertext: &[u8],
-        in_words: impl Fn(&Connection, &rustls::Error) -> String,
-    ) -> Result<Fed, String> {
-        let mut fed = Fed::default();
-        while !ciphertext.is_empty() && !fed.closed {
-            self.connection.read_tls(&mut ciphertext).map_err(|error| io_in_words(&error))?;
-            let state = match self.connection.process_new_packets() {
-                Ok(state) => state,
-                Err(error) => return Err(in_words(&self.connection, &error)),
-            };
-            fed.closed = state.peer_has_closed();
-            fed.plaintext.reserve_exact(state.plaintext_bytes_to_read());
-            let mut reader = self.connection.reader();
-            // Without plaintext the reader says "not yet" or "closed", which the state has said already.
-            while let Ok(chunk) = reader.fill_buf() {
-                if chunk.is_empty() {
-                    break;
-                }
-                fed.plaintext.extend_from_slice(chunk);
-                let length = chunk.len();
-                reader.consume(length);
-            }
-        }
-        Ok(fed)
+        self.session.feed(ciphertext)
     }
 
     /// Encrypts as much of `plaintext` as has room and returns how much that was.
     pub(crate) fn encrypt(&mut self, plaintext: &[u8]) -> io::Result<usize> {
-        self.connection.writer().write(plaintext)
+        self.session.encrypt(plaintext)
     }
 
     /// Is ready when all ciphertext has left.
@@ -75,14 +39,11 @@ impl Pump {
         stream: &mut TcpStream,
         context: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
-        while self.connection.wants_write() {
-            match self.connection.write_tls(&mut PollWriter { stream, context }) {
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Poll::Pending,
-                Err(error) => return Poll::Ready(Err(error)),
-            }
+        match self.session.write_to(&mut PollWriter { stream, context }) {
+            Ok(()) => Poll::Ready(Ok(())),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
+            Err(error) => Poll::Ready(Err(error)),
         }
-        Poll::Ready(Ok(()))
     }
 
     /// Shakes hands; returns what came behind the handshake, or what went wrong in words.
@@ -94,15 +55,13 @@ impl Pump {
         let mut early = Vec::new();
         loop {
             let flushed = self.poll_flush(stream, context).map_err(|error| io_in_words(&error))?;
-            if !self.connection.is_handshaking() {
+            if !self.session.is_handshaking() {
                 ready!(flushed);
                 return Poll::Ready(Ok(early.into()));
             }
             let read = ready!(poll_read(stream, context, |ciphertext| match ciphertext {
                 [] => Err("peer closed the connection during the TLS handshake".to_owned()),
-                _ => self.feed(ciphertext, |connection, error| {
-                    handshake_in_words(connection, error, ciphertext)
-                }),
+                _ => self.decrypt(ciphertext),
             }));
             match read {
                 Ok(Ok(fed)) => early.extend_from_slice(&fed.plaintext),
@@ -138,7 +97,7 @@ thread_local! {
 /// How much is read at once.
 const READ_MAX: usize = 64 * 1024;
 
-/// A socket as rustls writes to it, all records of a turn in one call.
+/// A socket as TLS writes to it, all records of a turn in one call.
 struct PollWriter<'a, 'b, 'c> {
     stream: &'a mut TcpStream,
     context: &'b mut Context<'c>,

@@ -36,8 +36,31 @@ pub struct IdentitySpec {
     pub certificate: PemSource,
     /// The private key.
     pub key: PemSource,
+    /// Which library shakes hands with it.
+    pub library: Library,
     /// Where the setting stands; errors begin with it.
     pub place: String,
+}
+
+/// A library that speaks TLS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Library {
+    /// For everybody but old SIP servers.
+    #[default]
+    Rustls,
+    /// For SIP servers that share no cipher suite with the other; only with the build's feature `openssl-sip`.
+    OpenSsl,
+}
+
+impl Library {
+    /// Tells whether this build has it.
+    #[must_use]
+    pub const fn is_built(self) -> bool {
+        match self {
+            Self::Rustls => true,
+            Self::OpenSsl => cfg!(feature = "openssl-sip"),
+        }
+    }
 }
 
 /// A set of trust, to be loaded under a name.
@@ -92,6 +115,8 @@ pub enum Flaw {
     },
     /// Every user of this machine may read the key.
     KeyReadableByEveryone,
+    /// The library that is to use it is not in this build.
+    NoOpenSsl,
     /// The operating system has no authorities to trust, in words.
     NoNativeRoots(String),
 }
@@ -127,6 +152,9 @@ impl fmt::Display for LoadError {
             Flaw::KeyReadableByEveryone => {
                 write!(out, "the private key can be read by every user of this machine; chmod 640 {file}")
             }
+            Flaw::NoOpenSsl => out.write_str(
+                "it is for OpenSSL, which this build is without; build with --features openssl-sip, or use rustls",
+            ),
             Flaw::NoNativeRoots(reason) => write!(
                 out,
                 "no authorities found on this machine ({reason}); install ca-certificates, or name the files"
@@ -142,6 +170,9 @@ impl std::error::Error for LoadError {}
 pub(super) struct Loaded {
     pub(super) name: Identity,
     pub(super) certified: Arc<CertifiedKey>,
+    /// For OpenSSL, if that shakes hands with it.
+    #[cfg(feature = "openssl-sip")]
+    pub(super) openssl: Option<super::openssl::Prepared>,
     pub(super) says: facts::Read,
 }
 
@@ -168,6 +199,17 @@ pub(super) fn identity(spec: &IdentitySpec, provider: &CryptoProvider) -> Result
         .key_provider
         .load_private_key(key)
         .map_err(|error| flaw(&spec.key, Flaw::BadKey(error.to_string())))?;
+    if !spec.library.is_built() {
+        return Err(flaw(&spec.certificate, Flaw::NoOpenSsl));
+    }
+    #[cfg(feature = "openssl-sip")]
+    let openssl = match spec.library {
+        Library::Rustls => None,
+        Library::OpenSsl => {
+            let prepared = super::openssl::Prepared::new(&chain, &pem);
+            Some(prepared.map_err(|reason| flaw(&spec.certificate, Flaw::BadCertificate(reason)))?)
+        }
+    };
     let certified = CertifiedKey::new(chain, key);
     match certified.keys_match() {
         Ok(()) => {}
@@ -179,7 +221,13 @@ pub(super) fn identity(spec: &IdentitySpec, provider: &CryptoProvider) -> Result
         }
         Err(error) => return Err(flaw(&spec.key, Flaw::BadKey(error.to_string()))),
     }
-    Ok(Loaded { name: spec.name.clone(), certified: Arc::new(certified), says })
+    Ok(Loaded {
+        name: spec.name.clone(),
+        certified: Arc::new(certified),
+        #[cfg(feature = "openssl-sip")]
+        openssl,
+        says,
+    })
 }
 
 pub(super) fn trust(spec: &TrustSpec) -> Result<Trusted, Vec<LoadError>> {

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clock_types::Date;
-use net::tls::{IdentitySpec, IdentityStatus, LoadError, PemSource, TlsRegistry, TlsSpec, TrustSpec};
+use net::tls::{
+    IdentitySpec, IdentityStatus, Library, LoadError, PemSource, TlsRegistry, TlsSpec, TrustSpec,
+};
 use net_types::{CertificateNames, Identity, Purpose, Trust};
 use xmpp_proto::identity::names_speak_for;
 use xmpp_types::jid::DomainName;
@@ -41,6 +43,7 @@ fn load<'a>(configuration: &'a Configuration, findings: &mut Vec<Mistake>) -> Lo
             name: Identity(Arc::from(name.as_str())),
             certificate: PemSource::File(files.certificate.value.clone()),
             key: PemSource::File(files.key.value.clone()),
+            library: Library::Rustls,
             place: String::new(),
         };
         match TlsRegistry::load(TlsSpec { identities: vec![identity], trusts: Vec::new() }) {

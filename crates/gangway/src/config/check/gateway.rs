@@ -38,6 +38,7 @@ pub fn check(configuration: &Configuration, findings: &mut Vec<Mistake>) {
     for listen in &gateway.listen {
         check_listen(listen, findings);
     }
+    check_libraries(configuration, gateway, findings);
     super::check_twice(gateway.domains.iter().map(|domain| &domain.domain), "the SIP domain", findings);
     for domain in &gateway.domains {
         check_domain(gateway, domain, findings);
@@ -61,8 +62,46 @@ fn check_listen(listen: &SipListen, findings: &mut Vec<Mistake>) {
             (SipTransport::Tls, Some(_)) | (SipTransport::Udp | SipTransport::Tcp, None) => {}
         }
     }
+    if listen.open_ssl.value && *listen.transport != SipTransport::Tls {
+        findings.push(
+            Mistake::error(&listen.open_ssl.span, "`tls-library` is for TLS only")
+                .help("take it out, or write transport = \"tls\""),
+        );
+    } else if listen.open_ssl.value && !net::tls::Library::OpenSsl.is_built() {
+        findings.push(
+            Mistake::error(&listen.open_ssl.span, "this gangway was built without OpenSSL")
+                .help("build it with `cargo build --release --features openssl-sip`, or use rustls"),
+        );
+    }
     if listen.name.is_none() && listen.address.port() == 0 {
         findings.push(Mistake::error(&listen.address.span, "port 0 is a different one at each start"));
+    }
+}
+
+/// A certificate is shown by one library: OpenSSL is for the SIP side alone.
+fn check_libraries(configuration: &Configuration, gateway: &Gateway, findings: &mut Vec<Mistake>) {
+    let proxy = configuration.proxy.iter();
+    let links = gateway.links.iter().map(|link| &link.identity);
+    let elsewhere: Vec<&str> = proxy
+        .flat_map(|proxy| proxy.identities.iter().chain(proxy.link.iter().map(|link| &link.identity)))
+        .chain(links)
+        .chain(
+            gateway.listen.iter().filter(|listen| !listen.open_ssl.value).filter_map(|l| l.identity.as_ref()),
+        )
+        .map(|name| name.as_str())
+        .collect();
+    for listen in gateway.listen.iter().filter(|listen| listen.open_ssl.value) {
+        let Some(identity) = listen.identity.as_ref().filter(|name| elsewhere.contains(&name.as_str()))
+        else {
+            continue;
+        };
+        findings.push(
+            Mistake::error(
+                &identity.span,
+                format!("`{}` is used elsewhere too, where rustls shows it", identity.value),
+            )
+            .help("give this listener an `[identity.NAME]` of its own; it may name the same files"),
+        );
     }
 }
 

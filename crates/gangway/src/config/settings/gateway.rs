@@ -72,6 +72,19 @@ static LISTEN: Section = Section {
         setting("trust", Kind::Trust, "Whose certificates prove a SIP server's name (`tls` only).")
             .absent("none: `udp` and `tcp` prove nothing")
             .written("\"internal\""),
+        setting(
+            "tls-library",
+            Kind::Choice(&[
+                ("rustls", "TLS 1.2 with forward secrecy and AEAD, and 1.3"),
+                (
+                    "openssl",
+                    "also the older suites of Windows Server 2012 and 2012 R2; only where gangway was built with \
+                     `--features openssl-sip`",
+                ),
+            ]),
+            "What shakes hands here, and towards SIP servers with this listener's certificate (`tls` only).",
+        )
+        .or("\"rustls\""),
     ],
     children: &[],
 };
