@@ -323,7 +323,8 @@ fn settings() -> Settings {
     let host = Host::parse("10.0.0.2").expect("it is a host");
     let listener = endpoint::Listener { id: ListenerId(0), transport: Transport::Tcp, host, port: 5060 };
     let mut settings = Settings::new(endpoint::Settings::new(vec![listener], None, Trust("none".into())));
-    settings.proxies = vec![ProxyLink { name: "proxy".to_owned(), remote: Remote::InProcess, tls: None }];
+    settings.proxies =
+        vec![ProxyLink { name: "proxy".to_owned(), remote: Remote::InProcess, host: None, tls: None }];
     settings.domains = vec![SipDomain {
         name: DomainName::parse("s.example").expect("it is a name"),
         route: Route::fixed(FixedHop::at(Transport::Tcp, address().ip(), address().port())),

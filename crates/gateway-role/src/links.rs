@@ -1,11 +1,15 @@
 //! The links to the proxies: dialled, judged, and asked for by those who have a stanza.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use clock_types::{Ids, Moment, Now, earliest};
-use net_types::{Bytes, ConnectionId, Event, Order, TlsFacts, TrustVerdict};
+use net_types::{
+    Answer, Bytes, ConnectionId, Event, Failure, Order, QueryId, Question, Record, Remote, TlsFacts,
+    TrustVerdict,
+};
 use sip_proto::endpoint::Way;
 use xmpp_proto::link::{Dialer, LinkSettings, Output as DialerOutput, ReceivedId, SendId};
 use xmpp_types::outline::{Bodies, outline};
@@ -67,6 +71,10 @@ struct Link {
     dialer: Dialer,
     connection: Option<ConnectionId>,
     sent: BTreeMap<SendId, Sent>,
+    /// How often it was dialled.
+    dialled: u64,
+    /// The question where it is, while nobody has answered.
+    query: Option<QueryId>,
 }
 
 impl Links {
@@ -81,7 +89,14 @@ impl Links {
                     ..LinkSettings::default()
                 };
                 let dialer = Dialer::new(settings, ids.fork());
-                Link { proxy: proxy.clone(), dialer, connection: None, sent: BTreeMap::new() }
+                Link {
+                    proxy: proxy.clone(),
+                    dialer,
+                    connection: None,
+                    sent: BTreeMap::new(),
+                    dialled: 0,
+                    query: None,
+                }
             })
             .collect();
         Self {
@@ -130,12 +145,43 @@ impl Links {
                 }
                 None => return Some(Event::Closed { connection, reason }),
             },
-            other @ (Event::Accepted { .. }
-            | Event::TlsStarted { .. }
-            | Event::Datagram { .. }
-            | Event::Resolved { .. }) => return Some(other),
+            Event::Resolved { query, answer } => {
+                let asked = self.links.iter().position(|link| link.query == Some(query));
+                let Some(number) = asked else { return Some(Event::Resolved { query, answer }) };
+                self.links[number].found(answer);
+                let order = self.dial(number);
+                self.orders.push_back(order);
+            }
+            other @ (Event::Accepted { .. } | Event::TlsStarted { .. } | Event::Datagram { .. }) => {
+                return Some(other);
+            }
         }
         None
+    }
+
+    /// Asks where the proxy is, since it may have moved while it was away; the first time we have just been told.
+    fn connect(&mut self, number: usize) -> Order {
+        self.dialled += 1;
+        let link = &mut self.links[number];
+        match &link.proxy.host {
+            Some((host, _)) if link.dialled > 0 => {
+                let query = QueryId(self.dialled);
+                link.query = Some(query);
+                Order::Resolve { query, question: Question::Addresses(host.clone()) }
+            }
+            Some(_) | None => self.dial(number),
+        }
+    }
+
+    fn dial(&mut self, number: usize) -> Order {
+        self.dialled += 1;
+        let connection = ConnectionId::dialled(self.dialled);
+        let link = &mut self.links[number];
+        link.connection = Some(connection);
+        link.dialled += 1;
+        self.connections.insert(connection, number);
+        let tls = link.proxy.tls.clone().map(Box::new);
+        Order::Connect { connection, to: link.proxy.remote, tls, timeout: CONNECT_WITHIN }
     }
 
     /// Hands a stanza to a link that is up, else to the one that will carry it when it is. The same pair of
@@ -249,24 +295,13 @@ impl Links {
         let link = &mut self.links[number];
         let proxy = || link.proxy.name.clone();
         Some(match output {
-            DialerOutput::Connect => {
-                self.dialled += 1;
-                let connection = ConnectionId::dialled(self.dialled);
-                link.connection = Some(connection);
-                self.connections.insert(connection, number);
-                let tls = link.proxy.tls.clone().map(Box::new);
-                LinkEvent::Order(Order::Connect {
-                    connection,
-                    to: link.proxy.remote,
-                    tls,
-                    timeout: CONNECT_WITHIN,
-                })
-            }
+            DialerOutput::Connect => LinkEvent::Order(self.connect(number)),
             DialerOutput::Send(bytes) => {
                 let connection = link.connection?;
                 LinkEvent::Order(Order::Send { connection, bytes: Bytes::from(bytes) })
             }
             DialerOutput::Close => {
+                link.query = None;
                 let connection = link.connection.take()?;
                 self.connections.remove(&connection);
                 LinkEvent::Order(Order::Close { connection })
@@ -280,6 +315,25 @@ impl Links {
 }
 
 impl Link {
+    /// Takes where the proxy is now: of several addresses another one each time. Without an answer it is tried where
+    /// it was.
+    fn found(&mut self, answer: Result<Answer, Failure>) {
+        self.query = None;
+        let Some((_, port)) = self.proxy.host else { return };
+        let records = answer.map(|answer| answer.records).unwrap_or_default();
+        let addresses: Vec<IpAddr> = records
+            .iter()
+            .filter_map(|record| match record {
+                Record::Address(address) => Some(*address),
+                Record::Srv { .. } | Record::Naptr { .. } | Record::Tlsa { .. } => None,
+            })
+            .collect();
+        let turn = usize::try_from(self.dialled).unwrap_or_default();
+        if let Some(address) = addresses.get(turn.checked_rem(addresses.len()).unwrap_or_default()) {
+            self.proxy.remote = Remote::Address(SocketAddr::new(*address, port));
+        }
+    }
+
     /// Judges whether the one who answered is the proxy that we dialled.
     fn judge(&self, tls: Option<&TlsFacts>) -> Result<(), String> {
         let Some(wanted) = &self.proxy.tls else { return Ok(()) };
@@ -322,3 +376,6 @@ fn weight(proxy: &str, pair: &str) -> u64 {
         .chain(pair.bytes())
         .fold(0xcbf2_9ce4_8422_2325, |hash, octet| (hash ^ u64::from(octet)).wrapping_mul(0x0100_0000_01b3))
 }
+
+#[cfg(test)]
+mod tests;

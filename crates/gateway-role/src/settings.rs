@@ -80,6 +80,8 @@ pub struct ProxyLink {
     pub name: String,
     /// Where it listens for links.
     pub remote: Remote,
+    /// Its host and port, if it has a name: that is looked up again before it is dialled again.
+    pub host: Option<(String, u16)>,
     /// How to shake hands; `None` only in one process.
     pub tls: Option<TlsClient>,
 }

@@ -326,7 +326,7 @@ pub(crate) fn gateway_settings(options: Options) -> gateway_role::Settings {
         trust: Trust("private".into()),
         alpn: Vec::new(),
     };
-    settings.proxies = vec![ProxyLink { name: "proxy".to_owned(), remote, tls: Some(tls) }];
+    settings.proxies = vec![ProxyLink { name: "proxy".to_owned(), remote, host: None, tls: Some(tls) }];
     let addresses =
         if options.transport == Transport::Tls { vec![] } else { vec![AddressRange::one(address(SIP))] };
     settings.domains = vec![SipDomain {

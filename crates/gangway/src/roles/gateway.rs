@@ -161,7 +161,12 @@ pub fn settings(gateway: &model::Gateway, stop_within: Duration) -> Result<Setti
 /// A proxy's name cannot be looked up; says which setting has it.
 pub fn proxies(reading: &Reading, gateway: &model::Gateway) -> Result<Vec<ProxyLink>, String> {
     if gateway.links.is_empty() {
-        return Ok(vec![ProxyLink { name: "proxy".into(), remote: Remote::InProcess, tls: None }]);
+        return Ok(vec![ProxyLink {
+            name: "proxy".into(),
+            remote: Remote::InProcess,
+            host: None,
+            tls: None,
+        }]);
     }
     gateway.links.iter().map(|link| proxy(reading, link)).collect()
 }
@@ -292,7 +297,11 @@ fn route(domain: &model::SipDomain) -> Option<Route> {
     let uri = SipUri::parse(next_hop.value.clone()).ok()?;
     let hop = NextHop::from_uri(&uri)?;
     Some(match hop.transport {
-        Some(transport) => Route::fixed(FixedHop { pace, ..FixedHop::new(transport, hop.host, hop.port) }),
+        Some(transport) => Route::fixed(FixedHop {
+            pace,
+            tls_name: domain.next_hop_name.as_ref().map(|name| name.value.clone()),
+            ..FixedHop::new(transport, hop.host, hop.port)
+        }),
         None => Route::Locate(Arc::new(NextHop { pace, ..hop })),
     })
 }
@@ -311,9 +320,12 @@ fn pace(domain: &model::SipDomain) -> Option<Pace> {
 fn proxy(reading: &Reading, link: &model::GatewayLink) -> Result<ProxyLink, String> {
     let (host, port) = &link.proxy.value;
     let name = link.proxy_name.as_ref().map_or(host, |name| &name.value);
+    let port = port.unwrap_or(LINK_PORT);
+    let is_name = host.parse::<std::net::IpAddr>().is_err();
     Ok(ProxyLink {
         name: name.clone(),
-        remote: Remote::Address(look_up(reading, link, host, port.unwrap_or(LINK_PORT))?),
+        remote: Remote::Address(look_up(reading, link, host, port)?),
+        host: is_name.then(|| (host.clone(), port)),
         tls: Some(TlsClient {
             name: name.clone(),
             identity: Some(identity(&link.identity)),

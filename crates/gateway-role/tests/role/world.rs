@@ -243,7 +243,8 @@ pub fn settings() -> Settings {
     let host = Host::parse("10.0.0.2").unwrap();
     let listener = endpoint::Listener { id: ListenerId(0), transport: Transport::Udp, host, port: 5060 };
     let mut settings = Settings::new(endpoint::Settings::new(vec![listener], None, Trust("none".into())));
-    settings.proxies = vec![ProxyLink { name: "proxy".to_owned(), remote: Remote::InProcess, tls: None }];
+    settings.proxies =
+        vec![ProxyLink { name: "proxy".to_owned(), remote: Remote::InProcess, host: None, tls: None }];
     let peer: SocketAddr = SIP_PEER.parse().unwrap();
     settings.domains = vec![SipDomain {
         name: DomainName::parse("s.example").unwrap(),
