@@ -127,6 +127,15 @@ fn check_domain(gateway: &Gateway, domain: &SipDomain, findings: &mut Vec<Mistak
             Ok(_) => {}
         }
     }
+    if let Some(name) = &domain.next_hop_name {
+        let transport = domain.next_hop.as_ref().map(|next_hop| next_hop_transport(next_hop));
+        if !matches!(transport, Some(Ok(Some(SipTransport::Tls)) | Err(_))) {
+            findings.push(
+                Mistake::error(&name.span, "only a next hop over TLS has a certificate with a name in it")
+                    .help("write `next-hop = \"sip:192.0.2.7:5061;transport=tls\"`, or take `next-hop-name` out"),
+            );
+        }
+    }
     if let Some(name) = domain.trusted_names.first().filter(|_| !has(SipTransport::Tls)) {
         findings.push(
             Mistake::error(&name.span, "a name is proved over TLS only, and no `[[gateway.listen]]` has it")

@@ -99,6 +99,12 @@ static DOMAIN: Section = Section {
             .absent("the DNS says where (NAPTR and SRV, RFC 3263)")
             .written("\"sip:pool.example.com:5061;transport=tls\""),
         setting(
+            "next-hop-name",
+            Kind::Domain,
+            "The name that the next hop's certificate must hold, where `next-hop` gives an address, or another name.",
+        )
+        .absent("the host in `next-hop`"),
+        setting(
             "trusted-names",
             Kind::List(&Kind::Domain),
             "The certificate names of the SIP servers that may write for its users over TLS.",
