@@ -10,6 +10,7 @@ pub mod schema;
 pub mod settings;
 pub mod states;
 
+mod build;
 pub mod check;
 mod reader;
 pub mod users;
@@ -67,7 +68,7 @@ pub fn read(file: &Path, text: String) -> Reading {
             );
         }
         let directory = file.parent().unwrap_or(Path::new(""));
-        let configuration = model::build(&root, directory);
+        let configuration = build::build(&root, directory);
         if let Some(configuration) = &configuration {
             check::check(configuration, &mut findings);
         }
