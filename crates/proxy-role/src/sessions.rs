@@ -51,7 +51,7 @@ impl Proxy {
         let tls = incoming.acceptor.tls().map(crate::streams::tls_words);
         let Incoming { session: key, borrowed, opened, .. } = incoming;
         let mut unacknowledged = Vec::new();
-        if !borrowed.iter().all(|pair| self.awaits_partner(pair, connection)) {
+        if session.counts().2 > 0 && !borrowed.iter().all(|pair| self.awaits_partner(pair, connection)) {
             // Newer ones have taken another way, and must not come before these.
             unacknowledged = session.take_unacknowledged();
         }

@@ -270,3 +270,27 @@ fn a_partner_is_sought_where_it_wants_to_be_for_that_and_then_as_usual() {
         assert_eq!(world.sites[1].received_ids(), ["1"]);
     }
 }
+
+#[test]
+fn a_partner_goes_on_with_its_stream_although_we_have_one_of_our_own() {
+    let mut world = World::new(2);
+    // Both dial at the same time, so that each has its own stream, which the other may use as well.
+    let now = world.now;
+    for site in [0, 1] {
+        world.sites[site].is_diligent = false;
+    }
+    world.sites[0].gateway.send(message("a1", "x@a.example", "y@b.example"), now);
+    world.sites[1].gateway.send(message("b1", "y@b.example", "x@a.example"), now);
+    world.run();
+    assert!(world.dialled.len() >= 2, "{:?}", world.dialled);
+
+    world.break_wires();
+    world.pass(SECOND);
+
+    for site in [0, 1] {
+        let notices = &world.sites[site].notices;
+        assert!(!notices.iter().any(|notice| notice.contains("not resumed")), "{notices:#?}");
+    }
+    assert_eq!(world.sites[0].received_ids(), ["b1"]);
+    assert_eq!(world.sites[1].received_ids(), ["a1"]);
+}
