@@ -121,7 +121,8 @@ pub fn play_crash(of_gateway: bool, outputs: u64, options: Options) -> Option<Ve
 #[must_use]
 pub fn play_resets(seed: u64) -> Verdict {
     let mut chance = Chance::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 2);
-    let options = Options { acks: Acks::Counted, resumes: true, ..draw_options(&mut chance) };
+    let options =
+        Options { acks: Acks::Counted, resumes: true, talks: Talks::InPages, ..draw_options(&mut chance) };
     let mut scene = Scene::new(seed, options);
     let mut texts = 0;
     let mut type_for = |scene: &mut Scene, chance: &mut Chance, span: Duration, count: u64| {

@@ -31,6 +31,8 @@ pub(super) struct Partner {
     questions: Vec<(Question, String)>,
     /// What the last stream left behind to go on with, and its name.
     left: Option<(ConnectionId, Session)>,
+    /// Whether the stream that is being opened asks for it.
+    resumes: bool,
     /// Names what comes over the stream: the connection that its session began on.
     session: Option<ConnectionId>,
     /// Why the last attempt failed.
@@ -97,7 +99,7 @@ impl XmppServer {
 
     /// Tells whether a stream of ours to this domain is about to go on, and newer stanzas must wait for it.
     pub(super) fn goes_on(&self, domain: &DomainName) -> bool {
-        self.partners.get(domain).is_some_and(|partner| partner.left.is_some())
+        self.partners.get(domain).is_some_and(|partner| partner.left.is_some() || partner.resumes)
     }
 
     /// Settles a stanza that came on a stream that we opened.
@@ -211,6 +213,7 @@ impl XmppServer {
         }
         if let Some((name, left)) = partner.left.take() {
             initiator.resume(left);
+            partner.resumes = true;
             partner.session = Some(name);
         } else {
             partner.session = Some(connection);
@@ -343,6 +346,9 @@ impl XmppServer {
                 self.order(Order::StartTlsAsClient { connection, client });
             }
             InitiatorOutput::Ready { proof, .. } => {
+                if let Some(partner) = self.partners.get_mut(domain) {
+                    partner.resumes = false;
+                }
                 self.say(Said::Note(format!("stream to {domain} open, proved by {proof}")));
                 self.flush_waiting(domain, now);
             }
@@ -372,6 +378,7 @@ impl XmppServer {
     /// A stream is over. After a failure there is a pause; otherwise what waits opens another at once.
     fn ended(&mut self, domain: &DomainName, failure: Option<String>, now: Now) {
         let Some(partner) = self.partners.get_mut(domain) else { return };
+        partner.resumes = false;
         let unacknowledged = match std::mem::take(&mut partner.state) {
             State::Open { mut initiator, .. } => match (initiator.take_session(), partner.session) {
                 (Some(left), Some(name)) if left.is_resumable() => {
