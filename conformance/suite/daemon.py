@@ -112,8 +112,8 @@ key = "{lab.cert('gw-inside.key')}"
 class Daemon:
     """One gangway process with a directory of its own."""
 
-    def __init__(self, binary, lab, verb, config, name=None):
-        self.binary, self.lab, self.verb = binary, lab, verb
+    def __init__(self, binary, lab, verb, config, name=None, place="GW_IP"):
+        self.binary, self.lab, self.verb, self.place = binary, lab, verb, place
         self.directory = os.path.join(lab.run, name or verb)
         os.makedirs(self.directory, exist_ok=True)
         self.config = os.path.join(self.directory, "gangway.toml")
@@ -143,7 +143,7 @@ class Daemon:
     def is_ready(self):
         if self.process.poll() is not None:
             raise AssertionError(f"gangway {self.verb} ended with {self.process.returncode}: {self.tail(15)}")
-        ip, lab = self.lab["GW_IP"], self.lab
+        ip, lab = self.lab[self.place], self.lab
         s2s, sip = listens(ip, lab["GW_S2S_PORT"]), listens(ip, lab["GW_SIP_PORT"])
         return {"proxy": s2s, "gateway": sip}.get(self.verb, s2s and sip)
 

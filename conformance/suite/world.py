@@ -66,6 +66,25 @@ class World:
         self.stack.enter_context(daemon)
         return daemon
 
+    def only(self, verb, proxy):
+        """A process for one case: a proxy of its own settings that serves sip.example, with the usual gateway."""
+        domains = gateway_config(self.lab).split("\n[[gateway.domain]]")
+        domains[2] = domains[2][domains[2].index("\n["):]  # without uas.example
+        self.daemons = [Daemon(self.binary, self.lab, verb, proxy + "\n[[gateway.domain]]".join(domains[:2]) + domains[2], "matrix")]
+        return self.daemons[0]
+
+    def another(self, proxy):
+        """A second proxy, where the lab has xc.example; no gateway is linked to it."""
+        link = f"""
+[proxy.link]
+listen = "{self.lab['XC_IP']}:{self.lab['GW_LINK_PORT']}"
+identity = "public"
+trust = "partners"
+gateways = ["nobody.example"]
+"""
+        self.daemons.append(Daemon(self.binary, self.lab, "proxy", proxy + link, "another", place="XC_IP"))
+        return self.daemons[-1]
+
     # -- users --
     def ledger(self, name):
         path = os.path.join(self.lab.run, f"{name}.{len(self.lab.ledgers)}.jsonl")
