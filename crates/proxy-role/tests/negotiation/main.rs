@@ -8,3 +8,4 @@ mod matrix;
 mod scene;
 mod stream_errors;
 mod sudden;
+mod vouched;

@@ -57,6 +57,8 @@ pub struct Script {
     pub hangs_up_at_once: bool,
     /// Whether nobody answers where it listens.
     pub is_deaf: bool,
+    /// What its zone, which is signed, says that its certificate is.
+    pub vouched: Option<&'static [u8]>,
 }
 
 impl Script {
@@ -68,6 +70,7 @@ impl Script {
         interjection: None,
         hangs_up_at_once: false,
         is_deaf: false,
+        vouched: None,
     };
 }
 
@@ -309,8 +312,12 @@ impl Scene {
                 self.ends.remove(&connection);
             }
             Order::Resolve { query, question } => {
+                let (question, secure) = match question {
+                    Question::Validated(question) => (*question, self.script.vouched.is_some()),
+                    question => (question, false),
+                };
                 let answer = self.resolve(&question).ok_or(DnsFailure::NoSuchName);
-                let answer = answer.map(|record| Answer { records: vec![record], secure: false });
+                let answer = answer.map(|record| Answer { records: vec![record], secure });
                 self.events.push_back(Event::Resolved { query, answer });
             }
             Order::Pause { .. } | Order::Resume { .. } => {}
@@ -327,6 +334,10 @@ impl Scene {
             }
             Question::Addresses(asked) if asked == "host.them.example" => {
                 Some(Record::Address("8.8.8.8".parse().unwrap()))
+            }
+            Question::Tlsa(asked) if asked == "_5269._tcp.host.them.example" => {
+                let data = self.script.vouched?.to_vec();
+                Some(Record::Tlsa { usage: 3, selector: 0, matching: 0, data })
             }
             _ => None,
         }
@@ -544,7 +555,7 @@ fn facts(certificate: Certificate, trust: &Trust) -> Box<TlsFacts> {
         subject: String::new(),
         issuer: String::new(),
         sha256: [0; 32],
-        der: Arc::from([]),
+        der: Arc::from(*b"its certificate"),
         chain,
     };
     Box::new(TlsFacts {
