@@ -35,11 +35,12 @@ class Sipp(User):
     def finish(self, seconds=60):
         equal(self.process.wait(seconds), 0, "sipp's status")
 
-    def send_all(self, target, texts, rate):
-        """Sends each text as a MESSAGE; sipp ends well only if each is answered with 200."""
-        marked = [self.mark(target, text) for text in texts]
+    def send_all(self, target, texts, rate, senders=None):
+        """Sends each text as a MESSAGE, if wanted each from another user; sipp ends well only if each is answered with 200."""
+        senders = senders or [self.address.split("@")[0]] * len(texts)
+        marked = [self.mark(target, text, f"{sender}@{self.lab['UAS_DOMAIN']}") for text, sender in zip(texts, senders)]
         with open(self.log + "/texts.csv", "w") as file:
-            file.write("SEQUENTIAL\n" + "".join(f"{text}\n" for _, text in marked))
+            file.write("SEQUENTIAL\n" + "".join(f"{text};{sender}\n" for (_, text), sender in zip(marked, senders)))
         local, domain = target.split("@")
         self.start("-m", str(len(texts)), "-r", str(rate), "-s", local, "-key", "domain", domain, "-inf", self.log + "/texts.csv",
                    f"{self.lab['GW_IP']}:{self.lab['GW_SIP_PORT']}")
@@ -48,10 +49,13 @@ class Sipp(User):
             self.answers[id] = 200
             self.ledger.write("answered", id, code=200)
 
+    def messages(self):
+        with open(self.log + "/messages", errors="replace") as file:
+            return file.read()
+
     def note_received(self):
         """Takes from sipp's log what came, each request once."""
-        with open(self.log + "/messages", errors="replace") as file:
-            parts = re.split(r"^-{10,} .*$", file.read(), flags=re.M)
+        parts = re.split(r"^-{10,} .*$", self.messages(), flags=re.M)
         requests = {}
         for part in parts:
             if " message received " in part and "\nMESSAGE " in part:
@@ -278,3 +282,26 @@ def _(world):
         equal(romeo.answer(id), 200, "the final answer")
         nurse.hears(id)
         romeo.hears(nurse.send(romeo.address, "hello from slixmpp"))
+
+
+class GoSendxmpp(User):
+    """go-sendxmpp, which logs in, sends one text and ends."""
+
+    def __init__(self, world, name):
+        super().__init__(f"{name}@{world.lab['XA_DOMAIN']}", "xmpp", world.ledger("go-sendxmpp"))
+        self.lab, self.name = world.lab, name
+        world.join(self)
+
+    def send(self, to, text):
+        id, marked = self.mark(to, text)
+        command = [os.path.join(HERE, "clients", "real.sh"), "go-sendxmpp", self.name, to]
+        run = subprocess.run(command, env=dict(self.lab.env, LC_ALL="C.UTF-8"), input=marked, capture_output=True, text=True, timeout=20)
+        equal(run.returncode, 0, f"go-sendxmpp's status ({run.stderr.strip()})")
+        return id
+
+
+@case("pkix", "go-sendxmpp writes to a SIP user")
+def _(world):
+    romeo, nurse = world.sip("romeo"), GoSendxmpp(world, "nurse")
+    sender, text = romeo.hears(nurse.send(romeo.address, "from a script, grüße"))
+    equal((sender, text.strip()[39:]), (nurse.address, "from a script, grüße"), "what romeo reads")

@@ -52,9 +52,11 @@ key = "{lab.cert('gw-xmpp.key')}"
     return text
 
 
-def gateway_config(lab, transport="udp", link=None):
+def gateway_config(lab, transport="udp", link=None, profile="standard"):
     """`link` is the port at which the proxy is found."""
     port = lab["SIPS_PORT"] if transport == "tls" else lab["SIP_PORT"]
+    # Its servers speak TLS only; the lab's clients of its dialect do not.
+    dialect = 'profile = "microsoft"\nallow-plaintext = true' if profile == "microsoft" else ""
     text = f"""
 [gateway]
 name = "inside.{lab['GW_HOST']}"
@@ -64,10 +66,12 @@ resolver = ["{lab['DNS_IP']}:{lab['DNS_PORT']}"]
 [[gateway.listen]]
 transport = "udp"
 address = "{lab['GW_IP']}:{lab['GW_SIP_PORT']}"
+name = "{lab['GW_IP']}"
 
 [[gateway.listen]]
 transport = "tcp"
 address = "{lab['GW_IP']}:{lab['GW_SIP_PORT']}"
+name = "{lab['GW_IP']}"
 
 [[gateway.listen]]
 transport = "tls"
@@ -81,11 +85,13 @@ domain = "{lab['SIP_DOMAIN']}"
 next-hop = "sip:{lab['SIP_DOMAIN'] if transport == 'tls' else lab['SIP_IP']}:{port};transport={transport}"
 trusted-names = ["{lab['SIP_DOMAIN']}"]
 trusted-addresses = ["{lab['SIP_IP']}", "{lab['UAS_IP']}"]
+{dialect}
 
 [[gateway.domain]]
 domain = "{lab['UAS_DOMAIN']}"
 next-hop = "sip:{lab['UAS_IP']}:{lab['SIP_PORT']};transport=udp"
 trusted-addresses = ["{lab['UAS_IP']}"]
+{dialect}
 
 [identity.sip]
 certificate = "{lab.cert('gw-sip.crt')}"

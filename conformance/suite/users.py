@@ -9,6 +9,7 @@ MARK = re.compile(r"\[([0-9a-f-]{36})\]")
 # How the gateway tells a SIP user that a text it accepted with 202 did not arrive.
 FAILURE = re.compile(r"Your message to .* was not delivered: .*\(([a-z-]+)\)")
 CLIENT = "{jabber:client}"
+STATES = "{http://jabber.org/protocol/chatstates}"
 STANZAS = "{urn:ietf:params:xml:ns:xmpp-stanzas}"
 
 
@@ -36,10 +37,10 @@ class User:
         # The ids of what this user sent, and of what it read.
         self.sent, self.ends = [], set()
 
-    def mark(self, to, text):
+    def mark(self, to, text, sender=None):
         with self.lock:
             id = str(uuid.uuid4())
-            self.ledger.write("sent", id, **{"from": self.address, "to": to, "n": next(NUMBERS)})
+            self.ledger.write("sent", id, **{"from": sender or self.address, "to": to, "n": next(NUMBERS)})
             self.sent.append(id)
             return id, f"[{id}] {text}"
 
@@ -78,6 +79,8 @@ class User:
 class XmppUser(User):
     def __init__(self, lab, address, ip, ledger, resource="lab"):
         super().__init__(address, "xmpp", ledger)
+        # Who told this user what he does at the moment (XEP-0085).
+        self.states = []
         self.client = xmppmini.Client(address, lab["PASSWORD"], ip, int(lab["C2S_PORT"]), resource=resource)
         self.thread = threading.Thread(target=self.listen, daemon=True)
         self.thread.start()
@@ -92,6 +95,9 @@ class XmppUser(User):
             self.stopped = True
 
     def take_stanza(self, stanza):
+        for child in stanza:
+            if child.tag.startswith(STATES):
+                self.states.append((stanza.get("from").split("/")[0], child.tag[len(STATES):]))
         if stanza.get("type") == "error":
             error = stanza.find(CLIENT + "error")
             condition = next((c.tag[len(STANZAS):] for c in error if c.tag.startswith(STANZAS)), "?")

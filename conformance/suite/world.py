@@ -51,9 +51,9 @@ class World:
         assert not found, "\n".join(found[:20])
 
     # -- processes --
-    def both_roles(self, auth="pkix", transport="udp"):
-        config = proxy_config(self.lab, auth) + gateway_config(self.lab, transport)
-        return self.add("run", config, f"run-{auth}-{transport}")
+    def both_roles(self, auth="pkix", transport="udp", profile="standard"):
+        config = proxy_config(self.lab, auth) + gateway_config(self.lab, transport, profile=profile)
+        return self.add("run", config, f"run-{auth}-{transport}-{profile}")
 
     def two_processes(self):
         self.add("proxy", proxy_config(self.lab, link=True))

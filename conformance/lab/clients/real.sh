@@ -3,6 +3,7 @@
 # Each client gets a fresh configuration in $LAB_RUN/clients/CLIENT. Foreground; feed commands on stdin where noted.
 #   linphonec     stdin: "chat sip:juliet@xa.example hello", "friend list", "quit"; registers, PUBLISHes, SUBSCRIBEs to romeo and juliet
 #   lp-sendmsg    real.sh lp-sendmsg USER sip:juliet@xa.example "text"    one MESSAGE, no registration
+#   go-sendxmpp   real.sh go-sendxmpp USER romeo@sip.example < text       one message over verified STARTTLS
 #   baresip       control: real.sh baresip-ctl COMMAND [PARAMS]  (contacts, contact_next, message TEXT, presence_online, presence_offline, quit)
 set -u
 here=$(cd "$(dirname "$0")" && pwd); eval "$("$here/../lab.sh" env)"; lab=$here/../lab.sh
@@ -72,5 +73,6 @@ d = json.dumps({"command": sys.argv[2], "params": " ".join(sys.argv[3:]), "token
 r = s.recv(65536).decode(errors="replace"); n, _, j = r.partition(":"); j = json.loads(j[:int(n)]) if n.isdigit() else {"data": r}; print(j.get("data", "").strip() or ("ok" if j.get("ok") else "failed"))
 PY
     ;;
-  *) sed -n '2,7p' "$0"; exit 2;;
+  go-sendxmpp) u=$1; shift; exec env HOME="$d" SSL_CERT_FILE="$LAB_RUN/certs/ca.crt" "$lab" run go-sendxmpp -u "$u@$LAB_XA_DOMAIN" -p "$LAB_PASSWORD" -j "$LAB_XA_DOMAIN:$LAB_C2S_PORT" "$@";;
+  *) sed -n '2,8p' "$0"; exit 2;;
 esac
