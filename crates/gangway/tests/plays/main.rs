@@ -55,19 +55,24 @@ fn on_stage(play: &Play, text: &str) -> Result<(), String> {
 
 /// Tells whether a play can only be performed in virtual time, or with roles that are apart.
 fn needs_another_stage(play: &Play) -> bool {
-    play.steps.iter().any(|step| match &step.act {
-        Act::Wait(time) => *time > LONG,
-        Act::XmppHears(_, timing) | Act::SipHears(_, timing) => timing.after > LONG,
-        // What the program tells its operator, and a partner that misbehaves, are seen in the simulated world.
-        Act::OperatorHears(..) => true,
-        Act::Fault(fault) => !matches!(fault, Fault::RestartGateway | Fault::HoldAcks | Fault::ReleaseAcks),
-        Act::XmppSays(_)
-        | Act::SipSays(_)
-        | Act::SipRepeats
-        | Act::SipHangsUp
-        | Act::SipAnswers(_)
-        | Act::Differ(_) => false,
-    })
+    // Only the simulated world has a DNS, and more proxies than one.
+    let is_of_that_world = ["srv", "proxies", "proves"].iter().any(|name| play.setting(name).is_some());
+    is_of_that_world
+        || play.steps.iter().any(|step| match &step.act {
+            Act::Wait(time) => *time > LONG,
+            Act::XmppHears(_, timing) | Act::SipHears(_, timing) => timing.after > LONG,
+            // What the program tells its operator, and a partner that misbehaves, are seen in the simulated world.
+            Act::OperatorHears(..) => true,
+            Act::Fault(fault) => {
+                !matches!(fault, Fault::RestartGateway | Fault::HoldAcks | Fault::ReleaseAcks)
+            }
+            Act::XmppSays(_)
+            | Act::SipSays(_)
+            | Act::SipRepeats
+            | Act::SipHangsUp
+            | Act::SipAnswers(_)
+            | Act::Differ(_) => false,
+        })
 }
 
 fn next(files: &Mutex<VecDeque<PathBuf>>) -> Option<PathBuf> {
