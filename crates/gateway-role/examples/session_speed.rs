@@ -50,12 +50,12 @@ fn main() {
 
     site.spent = Duration::ZERO;
     for round in 0..ROUNDS {
-        site.to_sip(round);
+        site.write_to_sip(round);
     }
     report("XMPP to SIP", site.spent);
     site.spent = Duration::ZERO;
     for round in 0..ROUNDS {
-        site.to_xmpp(&sessions, round);
+        site.write_to_xmpp(&sessions, round);
     }
     report("SIP to XMPP", site.spent);
 }
@@ -124,7 +124,7 @@ impl Site {
         Talk { number, tag }
     }
 
-    fn to_sip(&mut self, round: usize) {
+    fn write_to_sip(&mut self, round: usize) {
         let session = self.session.expect("the link is up");
         for number in 0..PAIRS {
             let text = format!(
@@ -136,13 +136,13 @@ impl Site {
             self.proxy.send(session, stanza, self.now);
         }
         self.hear_proxy();
-        let answers: Vec<Bytes> = self.take_sent().iter().map(|message| answer(message)).collect();
+        let answers: Vec<Bytes> = self.take_sent().iter().map(answer).collect();
         assert_eq!(answers.len(), PAIRS, "every text is sent");
         self.hear_sip(answers);
         self.pass();
     }
 
-    fn to_xmpp(&mut self, sessions: &[Talk], round: usize) {
+    fn write_to_xmpp(&mut self, sessions: &[Talk], round: usize) {
         let kind = "Content-Type: text/plain; charset=UTF-8; msgr=WAAtAE0ATQBTAC0ASQBNAC0ARgBvAHIAbQBhAHQAOgAgAEYATgA9\r\n";
         let target = "sip:ann@10.0.0.2:5060";
         let texts = sessions.iter().map(|talk| {

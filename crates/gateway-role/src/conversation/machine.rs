@@ -22,6 +22,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use clock_types::{Moment, Now, earliest};
+use translate::error::{Failure, failure_to_xmpp};
 use translate::session::{ChatState, Typing};
 use xmpp_types::stanza_error::StanzaError;
 
@@ -407,7 +408,6 @@ impl Conversation {
     }
 
     /// Returns whether the XMPP user's client hears chat states.
-    #[must_use]
     pub const fn understands(&self) -> Understands {
         self.understands
     }
@@ -431,7 +431,6 @@ impl Conversation {
     }
 
     /// Returns when something was last said.
-    #[must_use]
     pub const fn last(&self) -> Moment {
         self.last
     }
@@ -585,7 +584,6 @@ impl Conversation {
 }
 
 fn not_answered() -> Why {
-    use translate::error::{Failure, failure_to_xmpp};
     let outcome = "the call was not answered in time".to_owned();
     Why { error: failure_to_xmpp(&Failure::TimedOut), outcome, status: None }
 }
