@@ -1,6 +1,6 @@
 //! From what was read to the configuration.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use super::model::{
@@ -160,14 +160,7 @@ fn build_sip_listen(node: &Node) -> Option<SipListen> {
     let transport = node.text("transport")?;
     Some(SipListen {
         span: node.span.clone(),
-        transport: At {
-            value: match transport.value.as_str() {
-                "udp" => SipTransport::Udp,
-                "tcp" => SipTransport::Tcp,
-                _ => SipTransport::Tls,
-            },
-            span: transport.span,
-        },
+        transport: At { value: SipTransport::parse(&transport.value), span: transport.span },
         address: node.address("address")?,
         name: host(node, "name"),
         identity: node.text("identity"),
@@ -180,10 +173,7 @@ fn build_sip_listen(node: &Node) -> Option<SipListen> {
 }
 
 fn build_sip_domain(node: &Node) -> Option<SipDomain> {
-    let trusted_addresses = node.list("trusted-addresses", |value| match value {
-        Value::Network(address, prefix) => Some((*address, *prefix)),
-        _ => None,
-    })?;
+    let trusted_addresses = networks(node, "trusted-addresses")?;
     let profile = node.text("profile")?;
     Some(SipDomain {
         span: node.span.clone(),
@@ -204,6 +194,13 @@ fn build_sip_domain(node: &Node) -> Option<SipDomain> {
     })
 }
 
+fn networks(node: &Node, key: &str) -> Option<Vec<At<(IpAddr, u8)>>> {
+    node.list(key, |value| match value {
+        Value::Network(address, prefix) => Some((*address, *prefix)),
+        _ => None,
+    })
+}
+
 fn build_conversations(node: &Node) -> Option<Conversations> {
     let number = |key| node.number(key).map(|at| at.value);
     Some(Conversations {
@@ -216,6 +213,7 @@ fn build_conversations(node: &Node) -> Option<Conversations> {
         negotiate_status: node.text("negotiate-status")?.value.parse().ok()?,
         open: number("open")?,
         open_per_domain: number("open-per-domain")?,
+        msrp_addresses: networks(node, "msrp-addresses")?,
     })
 }
 

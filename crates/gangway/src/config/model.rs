@@ -197,6 +197,47 @@ pub enum SipTransport {
     Tcp,
     /// Streams over TLS.
     Tls,
+    /// Not SIP: MSRP, for what SIP sessions agree on.
+    Msrp,
+    /// The same over TLS.
+    Msrps,
+}
+
+impl SipTransport {
+    /// Returns the transport that this word of the file names.
+    pub(super) fn parse(word: &str) -> Self {
+        match word {
+            "udp" => Self::Udp,
+            "tcp" => Self::Tcp,
+            "msrp" => Self::Msrp,
+            "msrps" => Self::Msrps,
+            _ => Self::Tls,
+        }
+    }
+
+    /// Returns the word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+            Self::Tls => "tls",
+            Self::Msrp => "msrp",
+            Self::Msrps => "msrps",
+        }
+    }
+
+    /// Returns whether it needs a certificate.
+    #[must_use]
+    pub const fn is_secure(self) -> bool {
+        matches!(self, Self::Tls | Self::Msrps)
+    }
+
+    /// Returns whether it carries SIP.
+    #[must_use]
+    pub const fn is_sip(self) -> bool {
+        matches!(self, Self::Udp | Self::Tcp | Self::Tls)
+    }
 }
 
 /// `[[gateway.listen]]`.
@@ -235,6 +276,8 @@ pub enum SipProfile {
     Microsoft,
     /// Sessions, as Cisco's servers have them.
     Cisco,
+    /// Sessions whose texts go by MSRP.
+    Msrp,
 }
 
 impl SipProfile {
@@ -243,6 +286,7 @@ impl SipProfile {
         match word {
             "microsoft" => Self::Microsoft,
             "cisco" => Self::Cisco,
+            "msrp" => Self::Msrp,
             "bare-address" => Self::BareAddress,
             _ => Self::Standard,
         }
@@ -256,6 +300,7 @@ impl SipProfile {
             Self::BareAddress => "bare-address",
             Self::Microsoft => "microsoft",
             Self::Cisco => "cisco",
+            Self::Msrp => "msrp",
         }
     }
 
@@ -264,7 +309,7 @@ impl SipProfile {
     pub const fn wants_tls(self) -> bool {
         match self {
             Self::Microsoft | Self::Cisco => true,
-            Self::Standard | Self::BareAddress => false,
+            Self::Standard | Self::BareAddress | Self::Msrp => false,
         }
     }
 }
@@ -299,6 +344,7 @@ pub struct Conversations {
     pub negotiate_status: u16,
     pub open: u64,
     pub open_per_domain: u64,
+    pub msrp_addresses: Vec<At<(IpAddr, u8)>>,
 }
 
 /// `[gateway.presence]`.

@@ -15,6 +15,7 @@ use gateway_role::{
 use net::{Effect, ListenerKind, ListenerSpec, Role};
 use net_types::{Event, Identity, ListenerId, Remote, TlsClient, TlsServer, Trust};
 use sip_proto::endpoint::{self, FixedHop, Listener, NextHop, Pace, Route, Transport};
+use sip_proto::msrp;
 use sip_types::{Host, SipUri};
 use translate::address::Profile;
 use translate::message::{Headline, MessageKind, ToSipOptions};
@@ -119,7 +120,7 @@ impl Role for Driven {
 /// A list of users is wrong; says which line.
 pub fn settings(gateway: &model::Gateway, stop_within: Duration) -> Result<Settings, String> {
     let listeners =
-        (0..).zip(&gateway.listen).map(|(number, listen)| listener(gateway, number, listen)).collect();
+        (0..).zip(&gateway.listen).filter_map(|(number, listen)| listener(gateway, number, listen)).collect();
     let tls = gateway.listen.iter().find(|listen| *listen.transport == SipTransport::Tls);
     let identity = tls.and_then(|listen| listen.identity.as_ref()).map(identity);
     let judged_by = tls.and_then(|listen| listen.trust.as_ref());
@@ -136,10 +137,11 @@ pub fn settings(gateway: &model::Gateway, stop_within: Duration) -> Result<Setti
     sip.idle_after = limits.idle_time;
     sip.locate_by = [Transport::Tls, Transport::Tcp, Transport::Udp]
         .into_iter()
-        .filter(|transport| gateway.listen.iter().any(|listen| transport_of(listen) == *transport))
+        .filter(|transport| gateway.listen.iter().any(|listen| transport_of(listen) == Some(*transport)))
         .collect();
 
     let mut settings = Settings::new(sip);
+    settings.msrp = msrp_settings(gateway);
     settings.policy = Arc::new(users::policy(&gateway.users)?);
     settings.domains = gateway.domains.iter().filter_map(domain).collect();
     settings.conversations = conversations(&gateway.conversations);
@@ -178,11 +180,15 @@ pub fn listeners(reading: &Reading, gateway: &model::Gateway) -> Vec<ListenerSpe
         address: listen.address.value,
         kind: match (*listen.transport, &listen.identity, &listen.trust) {
             (SipTransport::Udp, ..) => ListenerKind::Udp { buffer: DATAGRAM_BUFFER },
-            (SipTransport::Tls, Some(shown), Some(judged_by)) => ListenerKind::DirectTls {
-                server: TlsServer { identity: identity(shown), trust: trust(judged_by) },
-                alpn: Vec::new(),
-            },
-            (SipTransport::Tcp | SipTransport::Tls, ..) => ListenerKind::Tcp,
+            (SipTransport::Tls | SipTransport::Msrps, Some(shown), Some(judged_by)) => {
+                ListenerKind::DirectTls {
+                    server: TlsServer { identity: identity(shown), trust: trust(judged_by) },
+                    alpn: Vec::new(),
+                }
+            }
+            (SipTransport::Tcp | SipTransport::Tls | SipTransport::Msrp | SipTransport::Msrps, ..) => {
+                ListenerKind::Tcp
+            }
         },
         connections_max: size(gateway.limits.connections),
         place: format!("{} [[gateway.listen]] address", reading.place(&listen.address.span)),
@@ -190,24 +196,54 @@ pub fn listeners(reading: &Reading, gateway: &model::Gateway) -> Vec<ListenerSpe
     (0..).zip(&gateway.listen).map(spec).collect()
 }
 
-fn listener(gateway: &model::Gateway, number: u32, listen: &SipListen) -> Listener {
+fn listener(gateway: &model::Gateway, number: u32, listen: &SipListen) -> Option<Listener> {
+    let (host, port) = named(gateway, listen);
+    Some(Listener { id: ListenerId(number), transport: transport_of(listen)?, host, port })
+}
+
+/// Returns what the MSRP side is told, if there is one.
+fn msrp_settings(gateway: &model::Gateway) -> Option<msrp::Settings> {
+    let listens = || (0..).zip(&gateway.listen).filter(|(_, listen)| !listen.transport.is_sip());
+    let listeners: Vec<_> = listens()
+        .map(|(number, listen)| {
+            let (host, port) = named(gateway, listen);
+            msrp::Listener { id: ListenerId(number), secure: listen.transport.is_secure(), host, port }
+        })
+        .collect();
+    if listeners.is_empty() {
+        return None;
+    }
+    let secure = gateway.listen.iter().find(|listen| *listen.transport == SipTransport::Msrps);
+    let shown = secure.and_then(|listen| listen.identity.as_ref()).map(identity);
+    let judged_by = secure.and_then(|listen| listen.trust.as_ref());
+    let mut settings =
+        msrp::Settings::new(listeners, shown, judged_by.map_or_else(|| Trust(Arc::from(SYSTEM)), trust));
+    settings.limits.connections = size(gateway.limits.connections);
+    settings.limits.sessions = size(gateway.conversations.open);
+    settings.limits.message_bytes = size(gateway.limits.body_size);
+    settings.allowed = gateway.conversations.msrp_addresses.iter().map(range).collect();
+    Some(settings)
+}
+
+/// Returns the name and the port that peers reach a listener by.
+fn named(gateway: &model::Gateway, listen: &SipListen) -> (Host, u16) {
     let (name, port) = listen
         .name
         .as_ref()
         .map_or((gateway.name.value.0.as_str(), None), |name| (name.value.0.as_str(), name.value.1));
-    Listener {
-        id: ListenerId(number),
-        transport: transport_of(listen),
-        host: host(name),
-        port: port.unwrap_or(listen.address.port()),
-    }
+    (host(name), port.unwrap_or(listen.address.port()))
 }
 
-fn transport_of(listen: &SipListen) -> Transport {
+fn range(at: &At<(std::net::IpAddr, u8)>) -> AddressRange {
+    AddressRange { network: at.value.0, prefix: at.value.1 }
+}
+
+fn transport_of(listen: &SipListen) -> Option<Transport> {
     match *listen.transport {
-        SipTransport::Udp => Transport::Udp,
-        SipTransport::Tcp => Transport::Tcp,
-        SipTransport::Tls => Transport::Tls,
+        SipTransport::Udp => Some(Transport::Udp),
+        SipTransport::Tcp => Some(Transport::Tcp),
+        SipTransport::Tls => Some(Transport::Tls),
+        SipTransport::Msrp | SipTransport::Msrps => None,
     }
 }
 
@@ -223,8 +259,8 @@ fn domain(domain: &model::SipDomain) -> Option<SipDomain> {
         SipProfile::BareAddress => (Dialect::PageMode, Profile::BareAddress),
         SipProfile::Microsoft => (Dialect::Microsoft, Profile::BareAddress),
         SipProfile::Cisco => (Dialect::Cisco, Profile::BareAddress),
+        SipProfile::Msrp => (Dialect::Msrp, Profile::Standard),
     };
-    let range = |at: &At<(std::net::IpAddr, u8)>| AddressRange { network: at.value.0, prefix: at.value.1 };
     let ascii = |at: &At<String>| DomainName::parse(&at.value).ok().map(|name| name.to_ascii().to_owned());
     Some(SipDomain {
         name: DomainName::parse(&domain.domain.value).ok()?,
@@ -311,7 +347,7 @@ fn pace(domain: &model::SipDomain) -> Option<Pace> {
     let rate = match (domain.request_rate, *domain.profile) {
         (Some(rate), _) => u32::try_from(rate).unwrap_or(u32::MAX),
         (None, SipProfile::Microsoft | SipProfile::Cisco) => 15,
-        (None, SipProfile::Standard | SipProfile::BareAddress) => return None,
+        (None, SipProfile::Standard | SipProfile::BareAddress | SipProfile::Msrp) => return None,
     };
     let peer = domain.next_hop.as_ref().unwrap_or(&domain.domain);
     Some(Pace { peer: peer.value.as_str().into(), per_second: NonZeroU32::new(rate)? })

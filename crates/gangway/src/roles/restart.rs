@@ -67,6 +67,10 @@ fn compare_gateways(before: &Gateway, after: &Gateway, compare: &mut impl FnMut(
         gateway.links.iter().map(link).collect::<Vec<_>>()
     };
     compare("`[[gateway.link]]`", links(before) == links(after));
+    let dialled = |gateway: &Gateway| {
+        gateway.conversations.msrp_addresses.iter().map(|at| at.value).collect::<Vec<_>>()
+    };
+    compare("`msrp-addresses` of `[gateway.conversations]`", dialled(before) == dialled(after));
     compare("`[gateway.limits]`", is_same(&before.limits, &after.limits));
 }
 

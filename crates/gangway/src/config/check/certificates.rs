@@ -15,7 +15,7 @@ use xmpp_types::jid::DomainName;
 
 use super::SYSTEM;
 use crate::config::mistake::{Mistake, Span};
-use crate::config::model::{Configuration, Gateway, IdentityFiles, Proxy, SipTransport};
+use crate::config::model::{Configuration, Gateway, IdentityFiles, Proxy};
 use crate::config::value::At;
 
 /// Adds what is wrong with certificates, keys and authorities.
@@ -200,7 +200,7 @@ fn check_served(proxy: &Proxy, loaded: &Loaded<'_>, findings: &mut Vec<Mistake>)
 
 /// A SIP server that we reach, or that reaches us, over TLS compares our name (RFC 5922 §7.2).
 fn check_sip(gateway: &Gateway, loaded: &Loaded<'_>, findings: &mut Vec<Mistake>) {
-    for listen in gateway.listen.iter().filter(|listen| *listen.transport == SipTransport::Tls) {
+    for listen in gateway.listen.iter().filter(|listen| listen.transport.is_secure()) {
         let Some(identity) = &listen.identity else { continue };
         let Some(status) = loaded.get(identity.as_str()) else { continue };
         let name = listen.name.as_ref().map_or(&gateway.name.value.0, |name| &name.value.0);

@@ -2,13 +2,13 @@ use sip_proto::endpoint::{NextHop, Transport};
 use sip_types::SipUri;
 
 use crate::config::mistake::Mistake;
-use crate::config::model::{Configuration, Gateway, SipDomain, SipListen, SipTransport};
+use crate::config::model::{Configuration, Gateway, SipDomain, SipListen, SipProfile, SipTransport};
 use crate::config::users;
 
 /// What is wrong with `[gateway]`.
 pub fn check(configuration: &Configuration, findings: &mut Vec<Mistake>) {
     let Some(gateway) = &configuration.gateway else { return };
-    if gateway.listen.is_empty() {
+    if !gateway.listen.iter().any(|listen| listen.transport.is_sip()) {
         findings.push(
             Mistake::error(
                 &gateway.span,
@@ -50,16 +50,16 @@ pub fn check(configuration: &Configuration, findings: &mut Vec<Mistake>) {
 fn check_listen(listen: &SipListen, findings: &mut Vec<Mistake>) {
     let parts = [("identity", &listen.identity), ("trust", &listen.trust)];
     for (key, value) in parts {
-        match (*listen.transport, value) {
-            (SipTransport::Tls, None) => findings.push(
+        match (listen.transport.is_secure(), value) {
+            (true, None) => findings.push(
                 Mistake::error(&listen.transport.span, format!("TLS needs `{key}`"))
                     .help(format!("write {key} = \"NAME\", where `[{key}.NAME]` is one of yours")),
             ),
-            (SipTransport::Udp | SipTransport::Tcp, Some(value)) => findings.push(
+            (false, Some(value)) => findings.push(
                 Mistake::error(&value.span, format!("`{key}` is for TLS only"))
                     .help("take it out, or write transport = \"tls\""),
             ),
-            (SipTransport::Tls, Some(_)) | (SipTransport::Udp | SipTransport::Tcp, None) => {}
+            (true, Some(_)) | (false, None) => {}
         }
     }
     if listen.open_ssl.value && *listen.transport != SipTransport::Tls {
@@ -119,10 +119,10 @@ fn check_domain(gateway: &Gateway, domain: &SipDomain, findings: &mut Vec<Mistak
                     &next_hop.span,
                     format!(
                         "this next hop is reached over {0}, and no `[[gateway.listen]]` has {0}",
-                        word(transport)
+                        transport.as_str()
                     ),
                 )
-                .help(format!("add a `[[gateway.listen]]` with transport = \"{}\"", word(transport))),
+                .help(format!("add a `[[gateway.listen]]` with transport = \"{}\"", transport.as_str())),
             ),
             Ok(_) => {}
         }
@@ -155,6 +155,15 @@ fn check_domain(gateway: &Gateway, domain: &SipDomain, findings: &mut Vec<Mistak
         );
     }
     check_profile(domain, has(SipTransport::Tls), findings);
+    if *domain.profile == SipProfile::Msrp && !has(SipTransport::Msrp) && !has(SipTransport::Msrps) {
+        findings.push(
+            Mistake::error(
+                &domain.profile.span,
+                "texts come by MSRP with this profile, and no `[[gateway.listen]]` has it",
+            )
+            .help("add one:\n[[gateway.listen]]\ntransport = \"msrp\"\naddress = \"0.0.0.0:2855\""),
+        );
+    }
     if domain.body_size > gateway.limits.body_size {
         findings.push(Mistake::warning(
             &domain.span,
@@ -192,14 +201,6 @@ fn check_profile(domain: &SipDomain, has_tls: bool, findings: &mut Vec<Mistake>)
             Mistake::error(&address.span, "servers of this profile prove who they are by a certificate")
                 .help(format!("name them in `trusted-names`; {HELP}")),
         );
-    }
-}
-
-fn word(transport: SipTransport) -> &'static str {
-    match transport {
-        SipTransport::Udp => "udp",
-        SipTransport::Tcp => "tcp",
-        SipTransport::Tls => "tls",
     }
 }
 

@@ -55,23 +55,33 @@ pub static GATEWAY: Section = Section {
 static LISTEN: Section = Section {
     name: "listen",
     shape: Shape::Repeated,
-    doc: "An address where SIP is taken, and sent from.",
+    doc: "An address where SIP is taken, and sent from; or one where texts come by MSRP.",
     settings: &[
         setting(
             "transport",
-            Kind::Choice(&[("udp", "datagrams"), ("tcp", "streams"), ("tls", "streams over TLS")]),
+            Kind::Choice(&[
+                ("udp", "datagrams"),
+                ("tcp", "streams"),
+                ("tls", "streams over TLS"),
+                ("msrp", "not SIP, but the texts of sessions with domains whose profile is `msrp`"),
+                ("msrps", "as `msrp`, over TLS"),
+            ]),
             "How SIP comes.",
         )
         .example("\"tls\""),
         setting("address", Kind::Address, "Where to listen.").example("\"0.0.0.0:5061\""),
         setting("name", Kind::Host, "What to write into Via and Contact, so that answers come back here.")
             .absent("`name` of `[gateway]`, and the port of `address`"),
-        setting("identity", Kind::Identity, "The certificate to show (`tls` only).")
-            .absent("none: `udp` and `tcp` have none")
+        setting("identity", Kind::Identity, "The certificate to show (`tls` and `msrps` only).")
+            .absent("none: without TLS there is none")
             .written("\"internal\""),
-        setting("trust", Kind::Trust, "Whose certificates prove a SIP server's name (`tls` only).")
-            .absent("none: `udp` and `tcp` prove nothing")
-            .written("\"internal\""),
+        setting(
+            "trust",
+            Kind::Trust,
+            "Whose certificates prove a SIP server's name (`tls` and `msrps` only).",
+        )
+        .absent("none: without TLS nothing is proved")
+        .written("\"internal\""),
         setting(
             "tls-library",
             Kind::Choice(&[
@@ -132,6 +142,11 @@ static DOMAIN: Section = Section {
                      `gr`, at most 15 requests a second",
                 ),
                 ("cisco", "as `microsoft`: what Cisco's servers speak towards other companies"),
+                (
+                    "msrp",
+                    "texts are exchanged by MSRP (RFC 4975, RFC 7573); users whose programs have no MSRP get each \
+                     text by itself",
+                ),
             ]),
             "How its servers hold conversations, and how XMPP addresses are shown to them.",
         )
@@ -171,7 +186,7 @@ static DOMAIN: Section = Section {
 static CONVERSATIONS: Section = Section {
     name: "conversations",
     shape: Shape::Always,
-    doc: "How conversations are held with SIP domains whose profile has sessions (`microsoft`, `cisco`).",
+    doc: "How conversations are held with SIP domains whose profile has sessions (`microsoft`, `cisco`, `msrp`).",
     settings: &[
         time("idle-time", MINUTE, DAY, "A session in which nothing was said for so long is ended. The next text opens another.")
             .or("\"12 min\""),
@@ -213,6 +228,14 @@ static CONVERSATIONS: Section = Section {
         count("open", 1, 10_000_000, "Conversations that are open at once.").or("50000"),
         count("open-per-domain", 1, 10_000_000, "Conversations that are open at once with users of one SIP domain.")
             .or("20000"),
+        setting(
+            "msrp-addresses",
+            Kind::List(&Kind::Network),
+            "Addresses that may be dialled for MSRP although they are not of the public Internet. A SIP user's program \
+             names where it is; loopback, private and link-local addresses are dialled only if they are here.",
+        )
+        .or("[]")
+        .written("[\"10.0.0.0/8\"]"),
     ],
     children: &[],
 };
