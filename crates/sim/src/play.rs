@@ -7,7 +7,9 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clock_types::{Ids, Moment, Now};
@@ -15,7 +17,7 @@ use gateway_role::Dialect;
 use net_types::{Answer, CertificateNames, Event, ListenerId, Question, Record, Trust};
 use peer_role::play::{Fault, Flaw, Heard, Play, SipLines, Stage, domains_in, perform};
 use peer_role::{Acks, Proves, Said, SipActor, SipActorSettings, Stanzas, XmppServer, XmppSettings};
-use sip_proto::endpoint::Transport;
+use sip_proto::endpoint::{Pace, Route, Transport};
 use translate::Profile;
 use translate::message::{Headline, MessageKind};
 use xmpp_types::jid::{DomainName, Jid};
@@ -263,6 +265,10 @@ fn set(gateway: &mut gateway_role::Settings, name: &str, value: &str) -> Result<
         ("profile", "microsoft") => {
             to_sip.profile = Profile::BareAddress;
             gateway.domains[0].dialect = Dialect::Microsoft;
+            if let Route::Fixed(hop) = &mut gateway.domains[0].route {
+                let pace = Pace { peer: "s.example".into(), per_second: FIFTEEN };
+                Arc::make_mut(hop).pace = Some(pace);
+            }
         }
         ("body-max", octets) => {
             to_sip.body_max = octets.parse().map_err(|_| "body-max is a number of octets".to_owned())?;
@@ -372,3 +378,5 @@ const TICK: Duration = Duration::from_millis(5);
 const OTHER_PROXY: &str = "203.0.113.2";
 /// Until the link is up.
 const UNTIL_READY: Duration = Duration::from_secs(2);
+/// Requests a second that the profile lets go to a server.
+const FIFTEEN: NonZeroU32 = NonZeroU32::new(15).expect("it is not zero");
