@@ -11,8 +11,8 @@ mod shapes;
 pub use ask::{AskError, ask};
 pub use serve::{Server, SocketError, serve};
 pub use shapes::{
-    Certificate, Conversation, Direction, Gateway, Learned, Level, Link, Partner, PartnerTest, Proxy, Queue,
-    QueuedPartner, QueuedServer, Reply, Request, StageOutcome, Status, Stream, TestedStage, Trace,
+    Certificate, Conversation, Direction, Gateway, Learned, Level, Link, Loss, Partner, PartnerTest, Proxy,
+    Queue, QueuedPartner, QueuedServer, Reply, Request, StageOutcome, Status, Stream, TestedStage, Trace,
     TraceEvent, User, Watch,
 };
 

@@ -181,6 +181,17 @@ pub struct Gateway {
     pub unsettled_to_xmpp: usize,
     /// Messages from XMPP that are neither delivered nor reported yet.
     pub unsettled_to_sip: usize,
+    /// What could not cross since the start, and how often.
+    pub losses: Vec<Loss>,
+}
+
+/// Something of messages that could not cross.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Loss {
+    /// What it was, in words.
+    pub what: String,
+    /// How often.
+    pub times: u64,
 }
 
 /// A gateway's link to a proxy.

@@ -9,6 +9,7 @@
 mod answers;
 pub(crate) mod gateway;
 pub(crate) mod keeper;
+mod losses;
 mod notices;
 pub(crate) mod probing;
 pub(crate) mod proxy;
@@ -103,6 +104,7 @@ pub(crate) fn start(reading: &Arc<Reading>, which: Which) -> Result<House, Vec<S
         meeting: None,
         stop_within: if with_proxy.is_some() && with_gateway.is_some() { STOP_HALF } else { STOP_WHOLE },
         timeline: timeline::Timeline::default(),
+        losses: losses::Losses::default(),
     };
     let (tell, told) = mpsc::channel();
 
@@ -132,6 +134,7 @@ pub(crate) fn start(reading: &Arc<Reading>, which: Which) -> Result<House, Vec<S
         tls: Arc::clone(&site.tls),
         roles: controls,
         timeline: site.timeline.clone(),
+        losses: site.losses.clone(),
         volume,
         started: Instant::now(),
         tell: tell.clone(),
@@ -162,6 +165,7 @@ struct Site {
     stop_within: Duration,
     /// What the roles saw lately.
     timeline: timeline::Timeline,
+    losses: losses::Losses,
 }
 
 impl Site {
@@ -240,7 +244,7 @@ impl Site {
         }
         let ids = clock_types::Ids::random(net::clock::seed());
         let role = gateway_role::Gateway::new(settings, recovered, ids, self.clock.now());
-        let timeline = self.timeline.clone();
+        let (timeline, losses) = (self.timeline.clone(), self.losses.clone());
         let world = World {
             clock: self.clock,
             settings: net::Settings {
@@ -255,6 +259,7 @@ impl Site {
             recorder: Box::new(keeper::Keeper::new(store)),
             notices: Box::new(move |notice| {
                 notices::of_gateway(&notice);
+                losses.hear(&notice);
                 timeline.push(notice);
             }),
             incidents: Arc::new(|incident| notices::of_net("gateway", &incident)),

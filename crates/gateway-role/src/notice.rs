@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sip_proto::endpoint::Way;
-use translate::{Loss, Losses};
+use translate::{Loss, Losses, NotAMessage};
 use xmpp_types::outline::Bodies;
 use xmpp_types::xml::Element;
 
@@ -50,6 +50,15 @@ pub enum Notice {
         trace: Arc<Trace>,
         /// What it was.
         loss: Loss,
+    },
+    /// A message stanza ended here, because there was nothing to deliver as a text.
+    Ended {
+        /// Its sender.
+        from: Private,
+        /// Its recipient.
+        to: Private,
+        /// Why.
+        reason: NotAMessage,
     },
     /// A request or stanza was refused before it became a message.
     Refused {
@@ -198,6 +207,9 @@ impl fmt::Display for Notice {
                 write!(out, "{trace}: not delivered, and the sender's server refuses the report: {reason}")
             }
             Self::Lost { trace, loss } => write!(out, "{trace}: {loss}"),
+            Self::Ended { from, to, reason } => {
+                write!(out, "XMPP → SIP from {from} to {to}: ends here: {reason}")
+            }
             Self::Refused { direction, from, reason } => {
                 write!(out, "{direction} from {from}: refused: {reason}")
             }

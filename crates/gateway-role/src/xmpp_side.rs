@@ -76,7 +76,10 @@ impl Gateway {
         let crossed = message_to_sip(&stanza, &key.0, &domain.to_sip);
         let message = match crossed.value {
             Crossing::Message(message) => message,
-            Crossing::NotAMessage(_) => {
+            Crossing::NotAMessage(reason) => {
+                let [from, to] = ["from", "to"].map(|key| stanza.attr(key).unwrap_or_default());
+                let (from, to) = (Private(from.to_owned()), Private(to.to_owned()));
+                self.notice(Notice::Ended { from, to, reason });
                 self.hear_signals(&stanza, &target, domain, now);
                 return self.links.settle(link, n, now);
             }

@@ -5,6 +5,8 @@ mod report;
 mod to_sip;
 pub(crate) mod to_xmpp;
 
+use std::fmt;
+
 use bytes::Bytes;
 use clock_types::Date;
 use sip_types::header::{CallId, ContentType, NameAddr};
@@ -89,6 +91,17 @@ pub enum NotAMessage {
     NoText,
     /// A headline, and the route's policy is to drop them.
     Headline,
+}
+
+impl fmt::Display for NotAMessage {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Error => "it is the error of another stanza",
+            Self::Copy => "it is a copy, or from an archive",
+            Self::NoText => "it has no text",
+            Self::Headline => "it is a headline, and these are dropped",
+        })
+    }
 }
 
 /// A MESSAGE request in its parts. What it does not have, the transport adds: Via, Route, User-Agent.

@@ -99,6 +99,10 @@ fn words_of_status(status: &admin::Status) -> String {
         }
         rows.push(("  not yet at XMPP".into(), gateway.unsettled_to_xmpp.to_string()));
         rows.push(("  not yet at SIP".into(), gateway.unsettled_to_sip.to_string()));
+        if !gateway.losses.is_empty() {
+            let losses = gateway.losses.iter().map(|loss| format!("{} ({})", loss.what, loss.times));
+            rows.push(("  could not cross".into(), losses.collect::<Vec<_>>().join(", ")));
+        }
     }
     for certificate in &status.certificates {
         let day: String = certificate.expires.chars().take(10).collect();

@@ -13,6 +13,7 @@ use proxy_role::{Direction, Partner, Settings, StreamSnapshot};
 use sip_proto::endpoint::PaceState;
 use xmpp_types::outline::Bodies;
 
+use super::losses::Losses;
 use super::timeline::{Question, Subject, Timeline};
 use super::{Shared, Told, gateway, proxy};
 use crate::config::Reading;
@@ -54,6 +55,7 @@ pub struct Desk {
     pub tls: Arc<TlsRegistry>,
     pub roles: Roles,
     pub timeline: Timeline,
+    pub losses: Losses,
     pub volume: Volume,
     pub started: Instant,
     pub tell: Sender<Told>,
@@ -112,7 +114,7 @@ impl Desk {
             uptime: self.started.elapsed().as_secs(),
             stopping: gateway.as_ref().is_some_and(|gateway| gateway.stopping),
             proxy: proxy.map(|proxy| self.proxy(proxy)),
-            gateway: gateway.map(|snapshot| of_gateway(snapshot, configuration)),
+            gateway: gateway.map(|snapshot| of_gateway(snapshot, configuration, &self.losses)),
             certificates: self.certificates(),
         }
     }
@@ -350,7 +352,11 @@ fn queued_server(state: PaceState) -> admin::QueuedServer {
     }
 }
 
-fn of_gateway(snapshot: gateway_role::Snapshot, configuration: Option<&Configuration>) -> admin::Gateway {
+fn of_gateway(
+    snapshot: gateway_role::Snapshot,
+    configuration: Option<&Configuration>,
+    losses: &Losses,
+) -> admin::Gateway {
     let settings = configuration.and_then(|configuration| configuration.gateway.as_ref());
     let domains = settings.into_iter().flat_map(|gateway| &gateway.domains);
     let link = |(proxy, open): (String, bool)| admin::Link { proxy, open };
@@ -359,6 +365,7 @@ fn of_gateway(snapshot: gateway_role::Snapshot, configuration: Option<&Configura
         links: snapshot.links.into_iter().map(link).collect(),
         unsettled_to_xmpp: snapshot.to_xmpp,
         unsettled_to_sip: snapshot.to_sip,
+        losses: losses.counted(),
     }
 }
 

@@ -9,7 +9,7 @@ use xmpp_types::outline::Bodies;
 /// Writes a notice of the gateway.
 pub fn of_gateway(notice: &Notice) {
     match notice {
-        Notice::Arrived(_) | Notice::Refused { .. } => tracing::debug!("{notice}"),
+        Notice::Arrived(_) | Notice::Refused { .. } | Notice::Ended { .. } => tracing::debug!("{notice}"),
         Notice::Delivered { .. } | Notice::Lost { .. } | Notice::Kept(_) => tracing::debug!("{notice}"),
         Notice::Failed { trace, outcome } => {
             tracing::debug!("{notice}");

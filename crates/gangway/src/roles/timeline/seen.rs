@@ -107,6 +107,9 @@ impl Seen {
                 Names { addresses: message.names.addresses.clone(), ids: message.names.ids.clone() }
             }
             Self::Gateway(Notice::Stanza { stanza, .. }) => of_stanza(stanza),
+            Self::Gateway(Notice::Ended { from, to, .. }) => {
+                Names { addresses: vec![from.0.clone(), to.0.clone()], ids: Vec::new() }
+            }
             Self::Gateway(Notice::Refused { from, .. }) => {
                 Names { addresses: vec![address_of_text(&from.0)], ids: Vec::new() }
             }
