@@ -58,18 +58,27 @@ pub struct Failure {
     /// Whether the partner does not exist for us, rather than not answering: senders are told
     /// `remote-server-not-found` instead of `remote-server-timeout`.
     pub not_found: bool,
+    /// What to do, where that is not what helps with most failures of the stage.
+    pub special_advice: Option<&'static str>,
 }
 
 impl Failure {
     /// Returns a failure at a stage, for a reason.
     pub fn new(stage: Stage, reason: impl Into<String>) -> Self {
-        Self { stage, reason: reason.into(), peer_text: None, not_found: false }
+        Self { stage, reason: reason.into(), peer_text: None, not_found: false, special_advice: None }
     }
 
     /// Returns it with the peer's own words, shortened to what fits on an operator's screen.
     #[must_use]
     pub fn with_peer_text(mut self, text: Option<String>) -> Self {
         self.peer_text = text.map(|text| shortened(&text));
+        self
+    }
+
+    /// Returns it with something else to do than its stage suggests.
+    #[must_use]
+    pub fn with_advice(mut self, advice: &'static str) -> Self {
+        self.special_advice = Some(advice);
         self
     }
 
@@ -83,6 +92,9 @@ impl Failure {
     /// Returns what to do about it, for the operator.
     #[must_use]
     pub fn advice(&self) -> &'static str {
+        if let Some(advice) = self.special_advice {
+            return advice;
+        }
         match self.stage {
             Stage::Dns if self.not_found => {
                 "check the partner's domain; if it publishes no DNS records, set its fixed host"

@@ -400,10 +400,6 @@ pub(super) fn fix(failure: &Failure, seen: &Seen<'_>) -> String {
         Stage::Dns if failure.not_found => format!(
             "check the spelling of {remote}; if it publishes no records: gangway partner set {remote} host=HOST:PORT"
         ),
-        Stage::Dns if seen.settings.partner(remote).is_some_and(|partner| partner.dane) => format!(
-            "check that the resolver answers and passes DNSSEC on; if it does, the partner's zone is signed wrongly, or \
-             somebody forges it; without its word: gangway partner set {remote} dane=false"
-        ),
         Stage::Dns | Stage::Tcp | Stage::Tls | Stage::Stream => failure.advice().to_owned(),
     }
 }

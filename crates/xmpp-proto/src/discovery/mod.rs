@@ -236,7 +236,7 @@ impl Discovery {
         };
         let forged = forged(secure).or_else(|| forged(plain));
         if let (true, Some(why)) = (self.settings.dane, forged) {
-            return self.fail(Failure::new(Stage::Dns, why));
+            return self.fail(Failure::new(Stage::Dns, why).with_advice(DNSSEC_ADVICE));
         }
         let secure_services = services_of(secure, Start::Direct);
         let plain_services = services_of(plain, Start::InBand);
@@ -332,6 +332,9 @@ impl Discovery {
                 Stage::Policy,
                 format!("{} leads to {address}, which is not a public address", self.domain),
             )),
+            (true, None, Some(why)) if self.settings.dane => {
+                Output::Failed(Failure::new(Stage::Dns, why).with_advice(DNSSEC_ADVICE))
+            }
             (true, None, Some(why)) => Output::Failed(Failure::new(Stage::Dns, why)),
             (true, None, None) => Output::Failed(
                 Failure::new(Stage::Dns, format!("{} has no address", self.domain)).not_found(),
@@ -477,6 +480,10 @@ pub fn parse_host(text: &str) -> Option<(String, Option<u16>)> {
 fn parse_address(name: &str) -> Option<IpAddr> {
     name.trim_start_matches('[').trim_end_matches(']').parse().ok()
 }
+
+/// What helps where DNSSEC stands in the way.
+const DNSSEC_ADVICE: &str = "check that the resolver answers and passes DNSSEC on; if it does, the partner's zone is \
+                             signed wrongly, or somebody forges it; `dane = false` goes without its word";
 
 /// The registered port of `xmpp-server`.
 pub const PORT: u16 = 5269;

@@ -13,6 +13,7 @@ use xmpp_types::xml::Limits;
 
 use super::{Initiator, Output, Phase, Purpose};
 use crate::failure::{Failure, Stage, shortened};
+use crate::identity::Unproved;
 use crate::stream::{Methods, Proof};
 
 impl Initiator {
@@ -38,7 +39,11 @@ impl Initiator {
             // What contradicts the partner's own zone is not the partner, however it may go on (RFC 6698 §4.1).
             Err(unproved) if !approach.methods.dialback_over_tls || approach.evidence.demands_tls() => {
                 self.phase = Phase::Securing;
-                self.hang_up(Some(Failure::new(Stage::Certificate, unproved.to_string())));
+                let failure = Failure::new(Stage::Certificate, unproved.to_string());
+                self.hang_up(Some(match unproved {
+                    Unproved::NotInZone { .. } => failure.with_advice(DANE_ADVICE),
+                    _ => failure,
+                }));
             }
             Ok(_) | Err(_) => self.greet(),
         }
@@ -191,3 +196,7 @@ impl Initiator {
         self.ask_held(now);
     }
 }
+
+/// What helps where a zone and a server contradict each other: no authority, and no dialback.
+const DANE_ADVICE: &str = "the partner's TLSA records and its certificate must agree: it has to mend one of them; \
+                           `dane = false` goes without its zone's word";

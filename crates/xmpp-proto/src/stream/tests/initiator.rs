@@ -245,6 +245,7 @@ fn a_certificate_that_the_signed_zone_does_not_name_ends_it_whatever_else_is_all
     };
     assert_eq!(failure.stage, Stage::Certificate);
     assert!(failure.reason.contains("_5269._tcp.host.us.example"), "{failure}");
+    assert!(failure.advice().contains("TLSA records and its certificate must agree"), "{}", failure.advice());
 }
 
 #[test]
