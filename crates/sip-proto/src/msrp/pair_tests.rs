@@ -144,6 +144,68 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn a_peer_may_say_anything_and_every_message_of_ours_ends_once(
+        words in prop::collection::vec(prop::sample::select(vec![
+            "MSRP aaaa SEND\r\n", "MSRP aaaa REPORT\r\n", "MSRP t-4 200 OK\r\n", "MSRP t-4 413 x\r\n", "MSRP t-5 481 x\r\n",
+            "MSRP t-2 200\r\n", "MSRP t-6 408 x\r\n", "To-Path: msrp://203.0.113.9:2855/msrp-1;tcp\r\n",
+            "From-Path: msrp://a.example:1/p;tcp\r\n", "Message-ID: m0aa\r\n", "Message-ID: first\r\n", "Status: 000 200\r\n",
+            "Status: 000 403\r\n", "Byte-Range: 1-*/*\r\n", "Byte-Range: 9-2/3\r\n", "Byte-Range: 99999-*/*\r\n",
+            "Content-Type: text/plain\r\n\r\nx\r\n", "-------aaaa$\r\n", "-------aaaa+\r\n", "-------aaaa#\r\n",
+            "-------t-4$\r\n", "-------t-5$\r\n", "-------t-2$\r\n", "-------t-6$\r\n", "WAIT", "SEND",
+        ]), 0..60),
+    ) {
+        let mut machine = machine(false);
+        machine.ids = Ids::counting();
+        let (key, _) = machine.prepare(false, NOW).unwrap();
+        let uri = Uri::parse("msrp://203.0.113.77:9000/p;tcp").unwrap();
+        machine.join(key, peer(&uri, Dial::Us, None), NOW);
+        let mut heard = Heard::default();
+        let connection = drain(&mut machine, &mut heard).unwrap();
+        machine.handle_net(Event::Connected { connection, local: None, tls: None }, NOW);
+        let mut now = NOW;
+        let mut sent = 0;
+        let mut ended = Vec::new();
+        for word in words.iter().copied().chain(["SEND", "WAIT", "WAIT"]) {
+            match word {
+                "WAIT" => {
+                    now = now.plus(std::time::Duration::from_secs(31));
+                    machine.handle_timeout(now);
+                }
+                "SEND" => {
+                    let id = if sent == 0 { "first".to_owned() } else { format!("m{sent}") };
+                    let content = ToSend {
+                        message_id: Ident::parse(id).unwrap(),
+                        content_type: HeaderText::from_static("text/plain"),
+                        body: Bytes::from_static(&[b'x'; 5000]),
+                        success_report: SuccessReport::Yes,
+                    };
+                    if machine.send(key, content, now).is_ok() {
+                        sent += 1;
+                    }
+                }
+                _ => machine.handle_net(Event::Bytes { connection, bytes: Bytes::from_static(word.as_bytes()) }, now),
+            }
+            while let Some(output) = machine.poll_output() {
+                match output {
+                    Output::Accepted { message_id, .. } => ended.push(message_id),
+                    // One that was accepted may fail late; that is not another end.
+                    Output::Failed { message_id, .. } if !ended.contains(&message_id) => ended.push(message_id),
+                    Output::Received(received) => {
+                        machine.answer(received.key, Verdict::Accepted, now);
+                    }
+                    _ => {}
+                }
+            }
+        }
+
+        prop_assert_eq!(ended.len(), sent);
+        ended.dedup();
+        prop_assert_eq!(ended.len(), sent);
+    }
+}
+
 /// Dials a peer on TLS that shows `tls`; returns what was said in the end.
 fn dialled(fingerprint: Option<[u8; 32]>, tls: Option<Box<TlsFacts>>) -> Vec<String> {
     let mut machine = machine(true);

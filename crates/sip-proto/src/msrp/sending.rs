@@ -134,7 +134,7 @@ impl Msrp {
             (408, id) => self.time_out(key, id, now),
             (200, Some(id)) => {
                 if let Some(outgoing) = front.filter(|outgoing| outgoing.content.message_id == id) {
-                    outgoing.outstanding -= 1;
+                    outgoing.outstanding = outgoing.outstanding.saturating_sub(1);
                     self.advance(key, now);
                 }
             }
