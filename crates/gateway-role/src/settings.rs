@@ -155,3 +155,64 @@ impl Peers {
         Err(format!("its certificate is for {shown}, and the route trusts {wanted}"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use clock_types::Date;
+    use net_types::{CertificateNames, Chain, Purpose};
+
+    use super::*;
+
+    fn tls(names: CertificateNames, trust: TrustVerdict) -> Source {
+        let certificate = PeerCertificate {
+            names,
+            trust,
+            purposes: vec![Purpose::ServerAuth],
+            not_before: Date::from_unix_millis(0),
+            not_after: Date::from_unix_millis(0),
+            subject: String::new(),
+            issuer: String::new(),
+            sha256: [0; 32],
+            der: Arc::from([]),
+            chain: Chain::default(),
+        };
+        let remote: SocketAddr = "192.0.2.5:51877".parse().unwrap();
+        Source {
+            transport: Transport::Tls,
+            listener: None,
+            local: None,
+            remote,
+            peer: Some(Arc::new(certificate)),
+            proved: None,
+            connection: None,
+        }
+    }
+
+    fn dns(name: &str) -> CertificateNames {
+        CertificateNames { dns: vec![name.to_owned()], ..CertificateNames::default() }
+    }
+
+    #[test]
+    fn a_server_proves_a_name_of_the_route_by_a_certificate_for_servers_alone() {
+        let peers = Peers { names: vec!["pool.s.example".to_owned()], addresses: Vec::new() };
+        let uri =
+            CertificateNames { uri: vec!["sip:pool.s.example".to_owned()], ..CertificateNames::default() };
+
+        assert_eq!(peers.admit(&tls(dns("Pool.S.example"), TrustVerdict::Trusted)), Ok(()));
+        assert_eq!(peers.admit(&tls(uri, TrustVerdict::Trusted)), Ok(()));
+        for (names, why) in [
+            (
+                dns("other.example"),
+                "its certificate is for other.example, and the route trusts pool.s.example",
+            ),
+            (dns("*.s.example"), "its certificate is for *.s.example, and the route trusts pool.s.example"),
+        ] {
+            assert_eq!(peers.admit(&tls(names, TrustVerdict::Trusted)), Err(why.to_owned()));
+        }
+        let expired = TrustVerdict::Untrusted("it expired".to_owned());
+        let refused = peers.admit(&tls(dns("pool.s.example"), expired));
+        assert_eq!(refused, Err("its certificate is not trusted: it expired".to_owned()));
+    }
+}

@@ -9,4 +9,5 @@ mod incoming;
 mod invite;
 mod outgoing;
 mod pacing;
+mod watched;
 mod world;
