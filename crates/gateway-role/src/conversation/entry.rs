@@ -280,7 +280,7 @@ impl Entry {
                 let mut carried = Carried::new(leg, session, tag, call, None);
                 carried.wire = wire.map(|(key, _)| {
                     desk.wires.insert(key, id);
-                    Box::new(Wire::new(key, None))
+                    Box::new(Wire::new(key))
                 });
                 self.sessions.push(Box::new(carried));
             }
@@ -353,6 +353,9 @@ impl Entry {
             SessionOutput::Offered => {
                 let answer = carried.answer.take();
                 carried.session.accept(answer, now);
+            }
+            SessionOutput::Modified(content) if carried.wire.is_some() => {
+                self.wire_modified(leg, &content, desk, now);
             }
             SessionOutput::Progress(_) | SessionOutput::Modified(_) => {}
             SessionOutput::Established(content) if carried.wire.is_some() => {

@@ -342,7 +342,7 @@ impl Conversations {
         let octets_max = self.desk.wired_max();
         if request.body().is_empty() {
             let (key, ours) = self.desk.wire_towards(pair, now)?;
-            return Some((line_offer(place, &ours, octets_max), Some(Wire::new(key, None))));
+            return Some((line_offer(place, &ours, octets_max), Some(Wire::new(key))));
         }
         let offer = offered_line(request)?;
         let (key, ours) = self.desk.msrp.prepare(offer.secure, now)?;
@@ -350,8 +350,9 @@ impl Conversations {
             self.desk.msrp.close(key, now);
             return None;
         };
+        let wire = Wire::new(key).with(&offer.line);
         self.desk.msrp.join(key, offer.line.peer, now);
-        Some((content, Some(Wire::new(key, Some(offer.line.takes)))))
+        Some((content, Some(wire)))
     }
 
     /// Lets the connections have their say.

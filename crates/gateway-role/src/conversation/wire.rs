@@ -7,7 +7,7 @@ use std::sync::Arc;
 use clock_types::Now;
 use sip_proto::msrp::{Failure, Output, Received, SessionKey, ToSend, Verdict};
 use sip_proto::session::Content;
-use sip_types::msrp::{Ident, SuccessReport};
+use sip_types::msrp::{Ident, Path, SuccessReport};
 use sip_types::sdp::Carries;
 use sip_types::{HeaderName, HeaderText};
 use translate::session::{
@@ -22,7 +22,7 @@ use super::desk::Desk;
 use super::effect::{Arrived, Asker, Effect, SessionChange};
 use super::entry::{Entry, Inside, Saying};
 use super::machine::{Ended, Item, Leg, Refused, Said};
-use super::offer::{self, Takes};
+use super::offer::{self, Line, Takes};
 use super::typing::Understands;
 use super::verdict;
 
@@ -32,6 +32,8 @@ pub struct Wire {
     pub key: SessionKey,
     /// What the peer takes, once it has said so.
     pub takes: Option<Takes>,
+    /// Its path, once it has said so.
+    path: Option<Path>,
     /// Whether the session is agreed on.
     is_agreed: bool,
     /// Whether there is the connection.
@@ -54,16 +56,23 @@ pub struct Sender {
 }
 
 impl Wire {
-    pub const fn new(key: SessionKey, takes: Option<Takes>) -> Self {
+    /// Returns the connection of a session whose peer has said nothing.
+    pub const fn new(key: SessionKey) -> Self {
         Self {
             key,
-            takes,
+            takes: None,
+            path: None,
             is_agreed: false,
             is_open: false,
             on_its_way: None,
             sender: None,
             told: VecDeque::new(),
         }
+    }
+
+    /// Returns it with what the peer has said.
+    pub fn with(self, line: &Line) -> Self {
+        Self { takes: Some(line.takes), path: Some(line.peer.path.clone()), ..self }
     }
 
     const fn is_ready(&self) -> bool {
@@ -81,10 +90,21 @@ impl Entry {
                 return self.wire_failed(leg, verdict::no_line(), desk, now);
             };
             wire.takes = Some(line.takes);
+            wire.path = Some(line.peer.path.clone());
             let key = wire.key;
             desk.msrp.join(key, line.peer, now);
         }
         self.wire_ready(leg, desk, now);
+    }
+
+    /// The peer has offered other terms. One that wants its texts elsewhere gets them in a new session: this one's
+    /// connection leads where it was.
+    pub fn wire_modified(&mut self, leg: Leg, content: &Content, desk: &mut Desk, now: Now) {
+        let line = offer::line_of_answer(&content.body);
+        let path = self.wire(leg).and_then(|wire| wire.path.clone());
+        if line.map(|line| line.peer.path) != path {
+            self.wire_failed(leg, verdict::no_line(), desk, now);
+        }
     }
 
     /// Hears what became of the connection, or came over it.

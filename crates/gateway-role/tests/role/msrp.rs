@@ -286,6 +286,22 @@ fn a_connection_that_is_lost_ends_the_session_and_the_text_goes_in_another() {
 }
 
 #[test]
+fn a_peer_that_wants_its_texts_elsewhere_gets_them_in_a_new_session() {
+    for (path, ends) in [(BOB, false), ("msrp://10.0.0.9:9001/bob2;tcp", true)] {
+        let (mut talk, answer) = Talk::called();
+        let tag = header(&answer, "To").split_once(";tag=").unwrap().1;
+
+        let again = description("active", path).replace("o=- 1 1", "o=- 1 2");
+        talk.world.sip(&with_body("INVITE", 2, tag, "application/sdp", &again));
+        talk.world.sip(&with_body("ACK", 2, tag, "", ""));
+
+        let sent = std::mem::take(&mut talk.world.sip);
+        assert!(sent.iter().any(|message| message.starts_with("SIP/2.0 200 ")), "{sent:?}");
+        assert_eq!(sent.iter().any(|message| message.starts_with("BYE ")), ends, "{path}: {sent:?}");
+    }
+}
+
+#[test]
 fn a_peer_without_msrp_gets_each_text_by_itself() {
     let mut talk = Talk::new();
     talk.stanza("m1", "Hi Bob");
