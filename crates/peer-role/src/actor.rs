@@ -230,6 +230,8 @@ impl SipActor {
     /// Closes every connection, its own and the gateway's.
     fn hang_up(&mut self) {
         self.dialled.clear();
+        // No answer reaches whom it was for.
+        self.unanswered.retain(|(way, _)| matches!(way, Way::Datagram(..)));
         for (connection, _) in std::mem::take(&mut self.streams) {
             self.order(Order::Close { connection });
         }

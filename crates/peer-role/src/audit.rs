@@ -8,6 +8,7 @@ mod tap;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bytes::Bytes;
 pub use tap::Tap;
 
 use crate::raw::{RawMessage, address, parameter};
@@ -41,6 +42,8 @@ struct Dialog {
     /// The To of its requests: our From, or the To that we were called by.
     to: String,
     their_cseq: Option<u64>,
+    /// Method and body of their last request.
+    last: (String, Bytes),
     /// MESSAGEs of theirs that wait for an answer.
     outstanding: BTreeSet<String>,
     /// Whether they have said BYE.
@@ -234,6 +237,14 @@ impl Auditor {
         if method == "ACK" {
             return;
         }
+        // The same request once more, after its connection broke (RFC 3263 §4.3): only its branch is another.
+        if dialog.their_cseq == Some(number) && dialog.last == (method.to_owned(), request.body.clone()) {
+            if !dialog.outstanding.is_empty() {
+                dialog.outstanding = BTreeSet::from([request.branch().to_owned()]);
+            }
+            return;
+        }
+        dialog.last = (method.to_owned(), request.body.clone());
         if dialog.is_over {
             wrong.push(format!("{method} after BYE"));
         }
@@ -271,7 +282,8 @@ impl Auditor {
 impl Dialog {
     fn new(target: String, routes: Vec<String>, to: &str, their_cseq: Option<u64>) -> Self {
         let to = to.to_owned();
-        Self { target, routes, to, their_cseq, outstanding: BTreeSet::new(), is_over: false }
+        let last = (String::new(), Bytes::new());
+        Self { target, routes, to, their_cseq, last, outstanding: BTreeSet::new(), is_over: false }
     }
 }
 
