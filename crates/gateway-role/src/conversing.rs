@@ -24,6 +24,7 @@ use crate::notice::{Notice, Private, Trace};
 use crate::record::{Direction, MessageKey};
 use crate::report_to::ReportTo;
 use crate::settings::SipDomain;
+use crate::sip_side::say_if_late;
 use crate::unknown;
 
 impl Gateway {
@@ -334,7 +335,8 @@ impl Gateway {
         for loss in losses.iter() {
             self.notice(Notice::Lost { trace: trace.clone(), loss });
         }
-        let stanza = text_stanza(&parties, &text, state);
+        let mut stanza = text_stanza(&parties, &text, state);
+        say_if_late(&mut stanza, text.written, &pair.sip, now);
         let by_address = || Some(Uri::from(jid_to_sip(&pair.sip, Profile::Standard).ok()?));
         let Some(sender) = sender.or_else(by_address) else { return };
         let arrival = Arrival {

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use clock_types::Now;
+use clock_types::{Date, Now};
 use sip_proto::endpoint::{Failure, RequestKey, ServerKey, Source};
 use sip_proto::msrp::Verdict;
 use sip_types::{Method, Request, Response};
 use translate::error::failure_to_xmpp;
 use translate::message::{
-    FailureReport, MessageToSip, MessageToXmpp, ToXmpp as Crossing, failure_report_to_sip, message_to_xmpp,
+    FailureReport, MessageToSip, MessageToXmpp, SignalToXmpp, ToXmpp as Crossing, failure_report_to_sip,
+    message_to_xmpp,
 };
+use translate::session::{Heard, Parties, chat_state_stanza, mark_delayed};
 use translate::sip_to_jid;
 use xmpp_types::jid::Jid;
 use xmpp_types::stanza_error::{StanzaCondition, StanzaError, error_reply};
@@ -27,6 +29,9 @@ use crate::record::{Direction, MessageKey};
 use crate::report_to::ReportTo;
 use crate::settings::SipDomain;
 use crate::xmpp_side::parse;
+
+/// Many programs write the date with every text; only one so old says that it was kept on its way (XEP-0203).
+const LATE: Duration = Duration::from_secs(60);
 
 /// Seconds of Retry-After in our own 503.
 const RETRY_AFTER: u32 = 30;
@@ -48,7 +53,7 @@ impl Gateway {
                 self.endpoint.respond(key, answers::no_compression(&request, status), now);
             }
             _ if request.to().tag().is_some() => self.handle_inside(key, request, source, now),
-            Method::Message => match self.admit(&request, source) {
+            Method::Message => match self.admit(&request, source, now) {
                 Ok(message) => self.accept_message(key, request, message, now),
                 Err(response) => self.endpoint.respond(key, *response, now),
             },
@@ -66,14 +71,21 @@ impl Gateway {
     }
 
     /// Lets a MESSAGE in, or says why not.
-    fn admit(&mut self, request: &Request, source: &Source) -> Result<Box<MessageToXmpp>, Box<Response>> {
+    fn admit(
+        &mut self,
+        request: &Request,
+        source: &Source,
+        now: Now,
+    ) -> Result<Box<MessageToXmpp>, Box<Response>> {
         self.admit_users(request, source, &[])?;
         match message_to_xmpp(request, &self.settings.to_xmpp) {
             Ok(crossed) => {
                 let message = match crossed.value {
                     Crossing::Message(message) => message,
                     // What programs tell each other is not kept: it is heard, and true for a moment only.
-                    Crossing::Empty | Crossing::Signal(_) => {
+                    Crossing::Empty => return Err(Box::new(Response::to(request, 200))),
+                    Crossing::Signal(signal) => {
+                        self.pass_on(&signal, now);
                         return Err(Box::new(Response::to(request, 200)));
                     }
                 };
@@ -88,6 +100,19 @@ impl Gateway {
                 Err(Box::new(refusal.response(request)))
             }
         }
+    }
+
+    /// Passes on that a SIP user types, where it is said by itself (RFC 3994). How long it holds, clients of the XMPP
+    /// side know.
+    fn pass_on(&mut self, signal: &SignalToXmpp, now: Now) {
+        let Heard::Typing(typing) = signal.heard else { return };
+        if !self.settings.conversations.typing {
+            return;
+        }
+        let parties = Parties { from: &signal.from, to: &signal.to, thread: None };
+        let stanza = chat_state_stanza(&parties, typing.chat_state(), &self.ids.token("state"));
+        let pair = || format!("{} {}", signal.from.bare_str(), signal.to.bare_str());
+        self.links.send(stanza, Sent::Courtesy, pair, now);
     }
 
     /// Lets a request of a SIP user to an XMPP user in, or says why not; returns the latter and the former.
@@ -141,9 +166,11 @@ impl Gateway {
     ) {
         let trace = to_xmpp_trace(&message, &request);
         let lifetime = request.headers().expires().ok().flatten();
+        let mut stanza = message.stanza;
+        say_if_late(&mut stanza, message.written, &message.from, now);
         let arrival = Arrival {
             key: MessageKey(message.id.as_str().into()),
-            stanza: message.stanza,
+            stanza,
             report_to: ReportTo { sender: request.from().uri.clone(), notification: message.notification }
                 .to_string(),
             lifetime: lifetime
@@ -394,4 +421,13 @@ fn to_xmpp_trace(message: &MessageToXmpp, request: &Request) -> Arc<Trace> {
         stanza: message.id.clone(),
         call: request.call_id().to_string(),
     })
+}
+
+/// Says in a stanza that its text is old, if its sender says so.
+pub(crate) fn say_if_late(stanza: &mut Element, written: Option<Date>, sender: &Jid, now: Now) {
+    if let Some(written) = written
+        && written.plus(LATE) < now.date
+    {
+        mark_delayed(stanza, written, sender.domain().as_str());
+    }
 }

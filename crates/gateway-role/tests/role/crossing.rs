@@ -1,5 +1,6 @@
 //! Messages across the gateway, page mode.
 
+use clock_types::Date;
 use gateway_role::{NotStored, Record, Recovered};
 
 use crate::world::{MESSAGE, STANZA, World, header};
@@ -226,4 +227,43 @@ fn stopping_answers_keeps_and_ends() {
     assert!(world.expect_sip().starts_with("SIP/2.0 202 "));
     assert!(world.is_settled(sent));
     assert!(world.stopped);
+}
+
+#[test]
+fn typing_that_is_said_by_itself_is_shown_and_never_a_text() {
+    let mut world = World::new();
+    let body = "<?xml version='1.0'?><isComposing xmlns='urn:ietf:params:xml:ns:im-iscomposing'><state>active</state>\
+                </isComposing>";
+
+    world.sip(
+        &MESSAGE
+            .replace("text/plain", "application/im-iscomposing+xml")
+            .replace("Content-Length: 6", &format!("Content-Length: {}", body.len()))
+            .replace("Hi Ann", body),
+    );
+
+    assert!(world.expect_sip().starts_with("SIP/2.0 200 "));
+    let (_, stanza) = world.expect_stanza();
+    assert!(stanza.elements().any(|child| child.name() == "composing"), "{stanza}");
+    assert!(stanza.elements().all(|child| child.name() != "body"), "{stanza}");
+}
+
+#[test]
+fn a_text_that_was_kept_on_its_way_says_so() {
+    let mut world = World::new();
+    let now = world.now.date;
+    let dated = |seconds: u64| {
+        let date = Date::from_unix_millis(now.unix_millis() - i64::try_from(seconds).unwrap() * 1000);
+        let dated = format!("Date: {}\r\nContent-Type", date.to_sip_date());
+        MESSAGE.replace("Content-Type", &dated).replace("c1", &format!("c{seconds}"))
+    };
+
+    world.sip(&dated(5).replace("branch=z9hG4bK-1", "branch=z9hG4bK-5"));
+    let (_, fresh) = world.expect_stanza();
+    world.sip(&dated(600).replace("branch=z9hG4bK-1", "branch=z9hG4bK-6"));
+    let (_, late) = world.expect_stanza();
+
+    assert!(fresh.elements().all(|child| child.name() != "delay"), "{fresh}");
+    let delay = late.elements().find(|child| child.name() == "delay").unwrap();
+    assert_eq!(delay.attr("from"), Some("s.example"));
 }
