@@ -2,21 +2,26 @@
 //!
 //! ```text
 //!   agent (SIP) ──▶ gangway gateway ──▶ gangway proxy ──▶ partner (XMPP)     and back
-//!   sender (SIP) ──▶ Kamailio ──▶ receiver (SIP)                             the yardstick
+//!   inside (link) ──▶ gangway proxy ──▶ partner (XMPP)                       and back
+//!   sender (SIP) ──▶ Kamailio ──▶ receiver (SIP)                             the yardsticks
+//!   component ──▶ Prosody ──▶ Prosody ──▶ component
 //! ```
 //!
 //! A message counts when it has arrived at its receiver *and* its sender was told so: by a SIP 200, or by an
 //! acknowledgement (XEP-0198). The generators are made of the product's own values and stream machines, and run
 //! in this process; what is measured runs in processes of its own.
 
+mod inside;
 mod ledger;
 mod measure;
 mod pacing;
 mod peer;
 mod process;
+mod prosody;
 mod report;
 mod sip;
 mod site;
+mod streams;
 mod xmpp;
 mod yardstick;
 
@@ -47,6 +52,12 @@ struct Arguments {
     /// Kamailio's binary, for the yardstick.
     #[arg(long, value_name = "FILE", default_value = "/usr/sbin/kamailio")]
     kamailio: PathBuf,
+    /// Prosody's program, for the other yardstick.
+    #[arg(long, value_name = "FILE", default_value = "/usr/bin/prosody")]
+    prosody: PathBuf,
+    /// How many idle streams are opened and held.
+    #[arg(long, default_value_t = 5000)]
+    streams: usize,
     /// Only paths whose name contains this.
     #[arg(long, value_name = "TEXT", default_value = "")]
     only: String,
@@ -73,24 +84,42 @@ struct Arguments {
 fn main() -> ExitCode {
     let mut arguments = Arguments::parse();
     if arguments.quick {
-        (arguments.runs, arguments.seconds, arguments.window) = (1, 0.4, 50);
+        (arguments.runs, arguments.seconds, arguments.window, arguments.streams) = (1, 0.4, 50, 100);
     }
     let home = arguments
         .keep
         .clone()
         .unwrap_or_else(|| std::env::temp_dir().join(format!("gangway-bench-{}", std::process::id())));
     let result = std::fs::create_dir_all(&home).map_err(|why| why.to_string());
+    let result = result.and_then(|()| leave_nothing(&arguments, &home));
     let result = result.and_then(|()| measure(&arguments, &home));
-    if arguments.keep.is_none() {
-        // What stays behind is in the system's temporary directory.
-        let _ = std::fs::remove_dir_all(&home);
-    }
+    clear(arguments.keep.is_some(), &home);
     match result {
         Ok(report) => show(&arguments, &report),
         Err(why) => {
             eprintln!("bench: {why}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// When the run is interrupted, its processes and its directory go, too.
+fn leave_nothing(arguments: &Arguments, home: &Path) -> Result<(), String> {
+    let (keep, home) = (arguments.keep.is_some(), home.to_owned());
+    let watching = net::runtime::on_thread("signals", move || async move {
+        if net::runtime::stop_signal().await.is_ok() {
+            process::end_all();
+            clear(keep, &home);
+            std::process::exit(130);
+        }
+    });
+    watching.map(drop).map_err(|why| why.to_string())
+}
+
+fn clear(keep: bool, home: &Path) {
+    if !keep {
+        // What stays behind is in the system's temporary directory.
+        let _ = std::fs::remove_dir_all(home);
     }
 }
 
@@ -103,7 +132,11 @@ fn show(arguments: &Arguments, report: &Report) -> ExitCode {
         return ExitCode::FAILURE;
     }
     // What the yardstick loses is told, and its own affair.
-    if report.flaws().all(|flaw| flaw.starts_with(YARDSTICK)) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if report.flaws().all(|flaw| flaw.starts_with(YARDSTICK) || flaw.starts_with(OTHER_YARDSTICK)) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 fn measure(arguments: &Arguments, home: &Path) -> Result<Report, String> {
@@ -124,6 +157,7 @@ fn measure(arguments: &Arguments, home: &Path) -> Result<Report, String> {
             arguments.measure_all(site_paths(&site, shape, words), &mut report);
         }
     }
+    arguments.measure_proxies(&gangway, home, &credentials, &mut report)?;
     if !arguments.quick && arguments.wants_any(&relay_names()) {
         let relay = Relay::start(kamailio, &home.join("relay"), &credentials)?;
         arguments.measure_all(relay_paths(&relay), &mut report);
@@ -159,6 +193,7 @@ fn relay_names() -> Vec<String> {
 
 /// How the names of its paths begin.
 const YARDSTICK: &str = "Kamailio's relay";
+const OTHER_YARDSTICK: &str = "Prosody to Prosody";
 
 fn relay_paths(relay: &Relay) -> Vec<Measured<'_>> {
     let path = |(way, name): (usize, String)| {
@@ -176,6 +211,49 @@ impl Arguments {
 
     fn wants_any(&self, names: &[String]) -> bool {
         names.iter().any(|name| self.wants(name))
+    }
+
+    /// The proxy alone, and Prosody beside it: stanzas, and streams that are held.
+    fn measure_proxies(
+        &self,
+        gangway: &Path,
+        home: &Path,
+        credentials: &Credentials,
+        report: &mut Report,
+    ) -> Result<(), String> {
+        let names = ["XMPP to the link, proxy alone", "the link to XMPP, proxy alone"];
+        let held = ["streams held, proxy", "streams held, Prosody"];
+        if self.wants_any(&[names[0].into(), names[1].into(), held[0].into()]) {
+            let site = Site::start(gangway, &home.join("alone"), Shape::ProxyAlone, credentials)?;
+            let processes = || site.processes.iter().collect();
+            let (partner, inside) = (&site.partner, &site.agent);
+            let paths = vec![
+                Measured { name: names[0].into(), from: partner, way: 0, to: inside, processes: processes() },
+                Measured { name: names[1].into(), from: inside, way: 0, to: partner, processes: processes() },
+            ];
+            self.measure_all(paths, report);
+        }
+        if self.wants(held[0]) {
+            // A process of its own, so that nothing else is in its memory.
+            let site = Site::start(gangway, &home.join("held"), Shape::ProxyAlone, credentials)?;
+            let pair = streams::pair(site::PARTNER, &site::domain_of("tls"))?;
+            let (process, count) = (&site.processes[0], self.streams);
+            report.held.push(streams::hold(held[0], process, site.xmpp, pair, count, credentials)?);
+        }
+        let both = format!("{OTHER_YARDSTICK}, component to component");
+        let has_prosody = self.prosody.is_file() && !self.quick;
+        if has_prosody && self.wants_any(&[both.clone(), held[1].into()]) {
+            let pair = prosody::Pair::start(&self.prosody, &home.join("prosody"), credentials)?;
+            let processes = pair.processes.iter().collect();
+            let path = Measured { name: both, from: &pair.sender, way: 0, to: &pair.receiver, processes };
+            self.measure_all(vec![path], report);
+            if self.wants(held[1]) {
+                let domains = streams::pair(site::PARTNER, &pair.second.ip().to_string())?;
+                let (process, count) = (&pair.processes[1], self.streams);
+                report.held.push(streams::hold(held[1], process, pair.second, domains, count, credentials)?);
+            }
+        }
+        Ok(())
     }
 
     fn measure_all(&self, paths: Vec<Measured<'_>>, report: &mut Report) {

@@ -4,6 +4,7 @@ use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -20,7 +21,9 @@ impl Process {
         let log = fs::File::create(home.join(format!("{name}.log"))).map_err(|why| why.to_string())?;
         let error = log.try_clone().map_err(|why| why.to_string())?;
         let child = command.stdin(Stdio::null()).stdout(log).stderr(error).spawn();
-        Ok(Self { name, child: child.map_err(|why| format!("{name}: {why}"))? })
+        let child = child.map_err(|why| format!("{name}: {why}"))?;
+        running().push(child.id());
+        Ok(Self { name, child })
     }
 
     /// Returns its processes: itself and its children.
@@ -50,6 +53,11 @@ impl Process {
         }
     }
 
+    /// Returns the memory that it holds at present, in octets.
+    pub fn resident(&self) -> u64 {
+        kilobytes(&format!("/proc/{}/status", self.child.id()), "VmRSS:")
+    }
+
     /// Waits until it listens on `address`.
     pub fn await_listening(&mut self, address: SocketAddr) -> Result<(), String> {
         let deadline = Instant::now() + Duration::from_secs(10);
@@ -70,9 +78,9 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        let pid = self.child.id().to_string();
-        // In good order first; the standard library has no other signal than SIGKILL.
-        let _ = Command::new("kill").args(["-TERM", &pid]).status();
+        // In good order first.
+        running().retain(|pid| *pid != self.child.id());
+        terminate(self.child.id());
         let deadline = Instant::now() + Duration::from_secs(5);
         while Instant::now() < deadline {
             if !matches!(self.child.try_wait(), Ok(None)) {
@@ -83,6 +91,24 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Ends every process that still runs, because this one is about to end.
+pub fn end_all() {
+    for pid in running().drain(..) {
+        terminate(pid);
+    }
+}
+
+fn terminate(pid: u32) {
+    // The standard library has no other signal than SIGKILL.
+    let _ = Command::new("kill").args(["-TERM", &pid.to_string()]).status();
+}
+
+/// The processes that were started and not ended.
+fn running() -> MutexGuard<'static, Vec<u32>> {
+    static RUNNING: Mutex<Vec<u32>> = Mutex::new(Vec::new());
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Seconds of processors.

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::ledger::percentile;
 use crate::measure::Series;
+use crate::streams::Held;
 
 /// Everything measured.
 #[derive(Debug, Default)]
@@ -15,6 +16,8 @@ pub struct Report {
     pub throughput: Vec<Series>,
     /// At a fixed rate.
     pub latency: Vec<Series>,
+    /// Streams that were opened and held.
+    pub held: Vec<Held>,
     /// Under which conditions.
     pub conditions: Vec<(&'static str, String)>,
 }
@@ -31,6 +34,9 @@ impl Report {
         }
         if !self.latency.is_empty() {
             out.push_str(&format!("\nAt a fixed rate (medians)\n{}\n", self.latency_table()));
+        }
+        if !self.held.is_empty() {
+            out.push_str(&format!("\nStreams opened, proved and held\n{}\n", self.held_table()));
         }
         for flaw in self.flaws() {
             out.push_str(&format!("NOT WHOLE: {flaw}\n"));
@@ -102,6 +108,22 @@ impl Report {
         table
     }
 
+    fn held_table(&self) -> Table {
+        let mut table = Table::new();
+        table.load_style(presets::ASCII_MARKDOWN);
+        table.set_header(["server", "streams", "opened/s", "opened/CPU-s", "memory for each"]);
+        for held in &self.held {
+            table.add_row([
+                held.name.clone(),
+                held.streams.to_string(),
+                thousands(held.per_second),
+                thousands(1e6 / held.cost.max(1.0)),
+                format!("{:.1} KiB", held.memory / 1024.0),
+            ]);
+        }
+        table
+    }
+
     /// Returns it for machines.
     pub fn json(&self) -> Value {
         let conditions = self.conditions.iter().map(|(what, value)| ((*what).to_owned(), json!(value)));
@@ -137,6 +159,13 @@ impl Report {
             "conditions": conditions.collect::<serde_json::Map<_, _>>(),
             "throughput": self.throughput.iter().map(throughput).collect::<Vec<_>>(),
             "latency": self.latency.iter().map(latency).collect::<Vec<_>>(),
+            "held": self.held.iter().map(|held| json!({
+                "server": held.name,
+                "streams": held.streams,
+                "per_second": held.per_second,
+                "cpu_microseconds": held.cost,
+                "octets": held.memory,
+            })).collect::<Vec<_>>(),
         })
     }
 }

@@ -11,8 +11,10 @@ use net::throwaway::{Authority, Wish};
 use net::tls::TlsSpec;
 use net::{ListenerKind, TlsRegistry};
 use net_types::{CertificateNames, Identity, ListenerId, Purpose, TlsClient, TlsServer, Trust};
+use xmpp_proto::link::LinkSettings;
 use xmpp_types::jid::DomainName;
 
+use crate::inside::Inside;
 use crate::peer::{Peer, listen};
 use crate::process::{Process, free_ports};
 use crate::sip::{Agent, Transport, Way};
@@ -28,6 +30,8 @@ pub enum Shape {
     OneProcess,
     /// `gangway proxy` and `gangway gateway`, the link over TLS between them.
     TwoProcesses,
+    /// `gangway proxy`, and a generator in the gateway's place.
+    ProxyAlone,
 }
 
 /// The product with a generator on each side.
@@ -35,10 +39,12 @@ pub struct Site {
     // Dropped from the first to the last: those who would be missed go last.
     /// The XMPP side.
     pub partner: Peer,
-    /// The SIP side.
+    /// The SIP side, or what is in the gateway's place.
     pub agent: Peer,
     /// What is measured.
     pub processes: Vec<Process>,
+    /// Where partners connect.
+    pub xmpp: SocketAddr,
 }
 
 /// Certificates for everybody.
@@ -55,10 +61,21 @@ impl Credentials {
         let issue = |names: &[&str], name: &str| {
             authority.issue(&wish(names)).map(|issued| issued.identity(name)).map_err(|why| why.to_string())
         };
-        let identities = vec![issue(&[PARTNER], "partner")?, issue(&[LOOPBACK, SERVER], "server")?];
+        let identities = vec![
+            issue(&[PARTNER], "partner")?,
+            issue(&[LOOPBACK, SERVER], "server")?,
+            issue(&[LOOPBACK, GATEWAY], "gateway")?,
+        ];
         let spec = TlsSpec { identities, trusts: vec![authority.trust("all")] };
         let registry = TlsRegistry::load(spec).map_err(|errors| format!("{errors:?}"))?;
         Ok(Self { authority, registry: Arc::new(registry) })
+    }
+
+    /// Writes a server's certificate for these names, its key, and the authority's certificate.
+    pub fn write_for(&self, home: &Path, names: &[&str]) -> Result<(), String> {
+        fs::write(home.join("ca.pem"), self.authority.pem()).map_err(|why| why.to_string())?;
+        let issued = self.authority.issue(&wish(names)).map_err(|why| why.to_string())?;
+        issued.write(home, "server").map(drop).map_err(|why| why.to_string())
     }
 
     fn write(&self, home: &Path) -> Result<(), String> {
@@ -125,6 +142,7 @@ impl Site {
         let roles: &[&'static str] = match shape {
             Shape::OneProcess => &["run"],
             Shape::TwoProcesses => &["proxy", "gateway"],
+            Shape::ProxyAlone => &["proxy"],
         };
         let mut processes = Vec::new();
         for role in roles {
@@ -145,6 +163,16 @@ impl Site {
             TRANSPORTS.iter().map(|transport| name(&domain_of(transport))).collect();
         let partner = Partner::new(&name(PARTNER), &Identity("partner".into()), &trust(), &remotes);
         let partner = partner.dial(local(xmpp));
+        let partner = Peer::start("partner", partner, vec![partner_listener], tls)?;
+        let xmpp = local(xmpp);
+        if shape == Shape::ProxyAlone {
+            let settings =
+                LinkSettings { name: GATEWAY.to_owned(), peer: EDGE.to_owned(), ..LinkSettings::default() };
+            let client = TlsClient { identity: Some(Identity("gateway".into())), ..client() };
+            let inside = Inside::new(settings, local(link), Some(client), &remotes[0], &name(PARTNER));
+            let agent = Peer::start("inside", inside, Vec::new(), tls)?;
+            return Ok(Self { partner, agent, processes, xmpp });
+        }
         let way = |(at, transport): (usize, &&str)| Way {
             transport: [Transport::Tls(client()), Transport::Tcp, Transport::Udp(ListenerId(2))][at].clone(),
             to: local(sip[at]),
@@ -152,11 +180,7 @@ impl Site {
             to_domain: PARTNER.to_owned(),
         };
         let agent = Agent::new(TRANSPORTS.iter().enumerate().map(way).collect(), places.agent[2]);
-        Ok(Self {
-            partner: Peer::start("partner", partner, vec![partner_listener], tls)?,
-            agent: Peer::start("agent", agent, agent_listeners, tls)?,
-            processes,
-        })
+        Ok(Self { partner, agent: Peer::start("agent", agent, agent_listeners, tls)?, processes, xmpp })
     }
 }
 
@@ -207,6 +231,7 @@ fn write_configuration(
             write("proxy", &proxy)?;
             write("gateway", &gateway)?;
         }
+        Shape::ProxyAlone => write("proxy", &proxy)?,
     }
     Ok(file)
 }
@@ -216,13 +241,15 @@ fn proxy(shape: Shape, places: &Places) -> String {
         TRANSPORTS.iter().map(|transport| format!("\"{}\"", domain_of(transport))).collect();
     let mut text = format!(
         "[proxy]\ndomains = [{}]\nlisten = [\"127.0.0.1:{}\"]\nidentities = [\"public\"]\ntrust = \"all\"\n\
+         connection-limit = 100000\npartner-connection-limit = 10000\n\
+         [proxy.limits]\nconnections-per-address = 100000\nunproved-per-address = 1000\n\
          [[proxy.partner]]\ndomain = \"{PARTNER}\"\nhost = \"{}\"\ntype = \"federated\"\n\
          direct-tls = false\nallow-private-addresses = true\n",
         domains.join(", "),
         places.xmpp,
         places.partner,
     );
-    if shape == Shape::TwoProcesses {
+    if shape != Shape::OneProcess {
         let _ = write!(
             text,
             "[proxy.link]\nlisten = \"127.0.0.1:{}\"\nidentity = \"edge\"\ntrust = \"all\"\n\
@@ -277,11 +304,13 @@ fn name(text: &str) -> DomainName {
     DomainName::parse(text).expect("a name of this file is a domain")
 }
 
-fn domain_of(transport: &str) -> String {
+/// Returns the domain whose SIP travels so.
+pub fn domain_of(transport: &str) -> String {
     format!("{transport}.example")
 }
 
-const PARTNER: &str = "partner.example";
+/// The partner's domain.
+pub const PARTNER: &str = "partner.example";
 const LOOPBACK: &str = "127.0.0.1";
 const SERVER: &str = "pool.example";
 const GATEWAY: &str = "gateway.example";

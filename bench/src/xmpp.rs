@@ -317,11 +317,13 @@ impl Role for Partner {
     }
 }
 
-fn jid(user: u32, domain: &DomainName) -> Jid {
+/// Returns the address of a user.
+pub fn jid(user: u32, domain: &DomainName) -> Jid {
     Jid::parse(&format!("user{user}@{domain}")).expect("a localpart of letters and digits is one")
 }
 
-const METHODS: Methods = Methods { external: true, dialback_over_tls: false, dialback_in_clear: false };
+/// How the generators prove their domains.
+pub const METHODS: Methods = Methods { external: true, dialback_over_tls: false, dialback_in_clear: false };
 
 /// Speaks with everybody whose certificate says who he is.
 #[derive(Debug)]
