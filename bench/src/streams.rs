@@ -184,6 +184,7 @@ impl Role for Holder {
                 let approach = Approach {
                     pair: self.pair.clone(),
                     methods: METHODS,
+                    evidence: xmpp_proto::evidence::Evidence::default(),
                     purpose: Purpose::Speak,
                     establishment: Duration::from_secs(60),
                     inactivity: Duration::from_secs(3600),
