@@ -18,6 +18,7 @@ const PURE_OTHERS: &[&str] = &[
     "memchr",
     "precis-profiles",
     "rand_chacha",
+    "serde_json",
     "sha1",
     "sha2",
     "siphasher",
