@@ -10,8 +10,11 @@
 //!    └── Borrowed: the partner's own stream, used both ways (XEP-0288)
 //!             └── its connection broke ──▶ Awaiting: the partner comes back with it, or is sought
 //! ```
+//!
+//! Where the partner's web server may vouch for it, `Inquiring` comes before `Seeking` unless the answer is known.
 
 mod approach;
+mod inquiry;
 mod opening;
 mod resumption;
 
@@ -22,6 +25,7 @@ use net_types::ConnectionId;
 use xmpp_proto::dialback::{Pair, Question, Trouble, Verdict};
 use xmpp_proto::discovery::Discovery;
 use xmpp_proto::failure::{Failure, Stage};
+use xmpp_proto::posh::{Inquiry, Known};
 use xmpp_proto::stream::{Initiator, Purpose};
 use xmpp_types::stanza_error::StanzaCondition;
 use xmpp_types::xml::Element;
@@ -51,6 +55,8 @@ pub(crate) struct Courier {
     questions: Vec<(Question, String)>,
     /// The partner closed when it had refused our certificate: dialback is tried from the start.
     avoids_external: bool,
+    /// What the partner's web server says of its certificates, as of the present attempt.
+    vouched: Option<Known>,
     /// By which number the stanzas that came on the present stream are settled.
     session: u64,
     /// What the last stream left behind to go on with.
@@ -65,6 +71,8 @@ pub(crate) struct Courier {
 #[derive(Debug)]
 enum State {
     Idle,
+    /// The partner's web server is asked to vouch for it, over this connection.
+    Inquiring(Box<Inquiry>, Option<ConnectionId>),
     Seeking(Box<Discovery>),
     Dialling(Dialling),
     /// A stream is being opened; other addresses are left if it fails early.
@@ -120,6 +128,7 @@ impl Courier {
             sent: BTreeMap::new(),
             questions: Vec::new(),
             avoids_external: false,
+            vouched: None,
             session: 0,
             left: None,
             tries_location: false,
@@ -161,6 +170,7 @@ impl Courier {
                 self.drive(world, now);
             }
             State::Idle
+            | State::Inquiring(..)
             | State::Seeking(_)
             | State::Dialling(_)
             | State::Borrowed(_)
@@ -185,7 +195,11 @@ impl Courier {
                 self.failed = 0;
                 self.advance(world, now);
             }
-            State::Seeking(_) | State::Dialling(_) | State::Opening(..) | State::Open(..) => {}
+            State::Inquiring(..)
+            | State::Seeking(_)
+            | State::Dialling(_)
+            | State::Opening(..)
+            | State::Open(..) => {}
         }
     }
 
@@ -231,6 +245,7 @@ impl Courier {
                 is_ours
             }
             State::Idle
+            | State::Inquiring(..)
             | State::Seeking(_)
             | State::Dialling(_)
             | State::Opening(..)
@@ -257,6 +272,10 @@ impl Courier {
     /// Goes on where time has brought it: retries, gives up, tells senders.
     pub(crate) fn handle_timeout(&mut self, world: &mut World, now: Now) {
         match &mut self.state {
+            State::Inquiring(inquiry, _) => {
+                inquiry.handle_timeout(now);
+                self.inquire(world, now);
+            }
             State::Seeking(discovery) => {
                 discovery.handle_timeout(now);
                 self.search(world, now);
@@ -294,6 +313,10 @@ impl Courier {
                 dialling.abandon(world);
                 self.state = State::Idle;
             }
+            State::Inquiring(_, connection) => {
+                connection.iter().for_each(|connection| world.close(*connection));
+                self.state = State::Idle;
+            }
             State::Seeking(_) | State::Pausing(_) => self.state = State::Idle,
             State::Idle | State::Borrowed(_) | State::Awaiting(_) => {}
         }
@@ -309,8 +332,10 @@ impl Courier {
             initiator.close(Some(&shutdown()), now);
             self.drive(world, now);
         }
-        if let State::Dialling(dialling) = &mut self.state {
-            dialling.abandon(world);
+        match &mut self.state {
+            State::Dialling(dialling) => dialling.abandon(world),
+            State::Inquiring(_, Some(connection)) => world.close(*connection),
+            _ => {}
         }
         self.state = State::Idle;
         self.give_up_left(reason, world, now);
@@ -348,6 +373,7 @@ impl Courier {
                 Some((initiator, *connection))
             }
             State::Idle
+            | State::Inquiring(..)
             | State::Seeking(_)
             | State::Dialling(_)
             | State::Borrowed(_)
@@ -365,6 +391,7 @@ impl Courier {
     pub(crate) fn set_timer(&self, world: &mut World) {
         let state = match &self.state {
             State::Idle | State::Borrowed(_) | State::Awaiting(_) => None,
+            State::Inquiring(inquiry, _) => inquiry.poll_timeout(),
             State::Seeking(discovery) => discovery.poll_timeout(),
             State::Dialling(dialling) => dialling.poll_timeout(),
             State::Opening(initiator, ..) | State::Open(initiator, _) => initiator.poll_timeout(),
@@ -394,6 +421,7 @@ impl Courier {
                 }
             }
             State::Idle
+            | State::Inquiring(..)
             | State::Seeking(_)
             | State::Dialling(_)
             | State::Opening(..)
@@ -425,6 +453,7 @@ impl Courier {
                     world.effects.push_back(Effect::SendVia(*connection, token, stanza));
                 }
                 State::Idle
+                | State::Inquiring(..)
                 | State::Seeking(_)
                 | State::Dialling(_)
                 | State::Opening(..)
@@ -482,7 +511,7 @@ impl Courier {
     fn stage(&self) -> Stage {
         match self.state {
             State::Idle | State::Pausing(_) | State::Dialling(_) => Stage::Tcp,
-            State::Seeking(_) => Stage::Dns,
+            State::Inquiring(..) | State::Seeking(_) => Stage::Dns,
             State::Opening(..) | State::Open(..) | State::Borrowed(_) | State::Awaiting(_) => Stage::Stream,
         }
     }

@@ -11,6 +11,7 @@
 //! It takes the same way as a stanza would, with the same settings and machines, but tries every address,
 //! and says what it saw where a stanza's courier would go on in silence. It decides nothing about protocols.
 
+mod inquiry;
 mod report;
 mod words;
 
@@ -21,9 +22,10 @@ use std::time::Duration;
 use clock_types::{Ids, Moment, Now, earliest};
 use net_types::{ConnectionId, Event, Order, QueryId, Remote, TlsFacts};
 use xmpp_proto::dialback::{Pair, Secret};
-use xmpp_proto::discovery::{Discovery, Output as Found, Start, Target};
+use xmpp_proto::discovery::{Discovery, Output as Found, Settings as Search, Start, Target};
 use xmpp_proto::evidence::Evidence;
 use xmpp_proto::failure::{Failure, Stage};
+use xmpp_proto::posh::Inquiry;
 use xmpp_proto::stream::{Approach, Initiator, InitiatorOutput, Methods, Purpose, StreamSettings};
 use xmpp_types::jid::DomainName;
 use xmpp_types::ns;
@@ -65,6 +67,8 @@ pub struct Probe {
 
 #[derive(Debug)]
 enum State {
+    /// Its web server is asked to vouch for it.
+    Inquiring(Box<Inquiry>, Option<ConnectionId>),
     Seeking(Box<Discovery>),
     Surveying(Survey),
     /// An address is dialled again, because another stream is needed.
@@ -129,6 +133,9 @@ impl Probe {
 
     /// Takes one event of the network.
     pub fn handle_event(&mut self, event: Event, now: Now) {
+        if self.is_inquiring() {
+            return self.handle_inquiry_event(event, now);
+        }
         match event {
             Event::Resolved { query, answer } => self.handle_answer(query, answer, now),
             Event::Connected { connection, .. } => self.handle_dialled(connection, Ok(connection), now),
@@ -160,6 +167,10 @@ impl Probe {
     /// Goes on where time has brought it.
     pub fn handle_timeout(&mut self, now: Now) {
         match &mut self.state {
+            State::Inquiring(inquiry, _) => {
+                inquiry.handle_timeout(now);
+                self.inquire(now);
+            }
             State::Seeking(discovery) => {
                 discovery.handle_timeout(now);
                 self.search(now);
@@ -182,6 +193,7 @@ impl Probe {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Moment> {
         match &self.state {
+            State::Inquiring(inquiry, _) => inquiry.poll_timeout(),
             State::Seeking(discovery) => discovery.poll_timeout(),
             State::Opening(initiator, ..) => initiator.poll_timeout(),
             State::Measuring(initiator, _, until) => earliest(initiator.poll_timeout(), Some(*until)),
@@ -198,11 +210,21 @@ impl Probe {
             return self.conclude(Some(Failure::new(Stage::Policy, reason)), now);
         };
         let search = partner.search();
+        let has_posh = partner.has_posh();
         self.find(Stage::Policy, outcome, lines, now);
         if outcome == Outcome::Failed {
             let failure = Failure::new(Stage::Policy, "our own settings leave no way to that domain");
             return self.conclude(Some(failure), now);
         }
+        if has_posh {
+            let inquiry = Inquiry::new(&self.pair.remote, search.addresses, now);
+            self.state = State::Inquiring(Box::new(inquiry), None);
+            return self.inquire(now);
+        }
+        self.seek(search, now);
+    }
+
+    fn seek(&mut self, search: Search, now: Now) {
         let discovery = Discovery::new(&self.pair.remote, search, self.ids.fork(), now);
         self.state = State::Seeking(Box::new(discovery));
         self.search(now);
@@ -325,7 +347,7 @@ impl Probe {
     /// Begins at the other end of a TCP connection.
     fn enter(&mut self, connection: ConnectionId, target: Target, now: Now) {
         self.facts = None;
-        self.evidence = Evidence { delegation: target.delegation.clone() };
+        self.evidence.delegation.clone_from(&target.delegation);
         match target.start {
             Start::Direct => {
                 self.start_tls(connection, Start::Direct);
@@ -554,7 +576,11 @@ impl Probe {
             State::Securing(on, _) | State::Opening(_, on, _) | State::Measuring(_, on, _) => {
                 *on == connection
             }
-            State::Seeking(_) | State::Surveying(_) | State::Dialling(..) | State::Done => false,
+            State::Inquiring(..)
+            | State::Seeking(_)
+            | State::Surveying(_)
+            | State::Dialling(..)
+            | State::Done => false,
         }
     }
 

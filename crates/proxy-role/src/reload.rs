@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use clock_types::Now;
+use xmpp_proto::posh::Cache;
 use xmpp_types::stream::{StreamCondition, StreamError};
 
 use crate::courier::CourierId;
@@ -25,6 +26,8 @@ impl Proxy {
         self.world.stream_settings = Arc::new(stream_settings(&settings));
         self.kept.set_limits(keeper_limits(&settings.limits));
         self.links.set_settings(link_settings(&settings.link, &settings));
+        // Whom it was believed by may be another one now.
+        self.world.posh = Cache::default();
         self.world.settings = settings;
         self.close_disallowed(now);
         self.settle_effects(now);

@@ -9,6 +9,7 @@ use xmpp_proto::dialback::{Pair, Question, Secret, Verdict};
 use xmpp_proto::discovery::{Start, Target};
 use xmpp_proto::failure::Failure;
 use xmpp_proto::link::{Gateway, ReceivedId};
+use xmpp_proto::posh::{Cache, Known};
 use xmpp_proto::stream::{Received, StreamSettings};
 use xmpp_types::jid::DomainName;
 use xmpp_types::outline::{Bodies, outline};
@@ -18,7 +19,7 @@ use crate::courier::CourierId;
 use crate::notice::{Direction, Notice};
 use crate::proxy::Output;
 use crate::sessions::SessionKey;
-use crate::settings::Settings;
+use crate::settings::{Partner, Settings};
 use crate::timers::Timers;
 
 /// The shared part.
@@ -39,6 +40,8 @@ pub(crate) struct World {
     pub(crate) owners: BTreeMap<ConnectionId, Owner>,
     /// Who asked the DNS, and by which number.
     pub(crate) queries: BTreeMap<QueryId, (CourierId, u32)>,
+    /// What partners' web servers say of their certificates.
+    pub(crate) posh: Cache,
     last_query: u64,
     last_dialled: u64,
     last_token: u64,
@@ -126,6 +129,7 @@ impl World {
             effects: VecDeque::new(),
             owners: BTreeMap::new(),
             queries: BTreeMap::new(),
+            posh: Cache::default(),
             last_query: 0,
             last_dialled: 0,
             last_token: 0,
@@ -195,6 +199,12 @@ impl World {
     pub(crate) fn next_token(&mut self) -> u64 {
         self.last_token += 1;
         self.last_token
+    }
+
+    /// Returns what a partner's web server says of its certificates, if it is to be believed.
+    pub(crate) fn vouched_by_web(&self, remote: &DomainName, now: Now) -> Option<Known> {
+        let is_asked = self.settings.partner(remote).is_some_and(Partner::has_posh);
+        self.posh.get(remote, now).filter(|_| is_asked).cloned()
     }
 
     /// Returns how to shake hands with a partner for a domain of ours.

@@ -4,6 +4,7 @@
 //!    else counts, for that is what its owner asks for (RFC 6698 §4.1).
 //! 2. The authorities that we trust, or the partner's own roots ([`identity`](crate::identity)).
 //! 3. The authorities again, for the name of the server, where the way to it is signed (RFC 7673 §4.1).
+//! 4. The domain's web server, where it names the certificate (POSH, [`posh`](crate::posh)).
 
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use xmpp_types::jid::DomainName;
 
 use crate::dane::Delegation;
 use crate::identity::{Unproved, prove_by};
+use crate::posh::Known;
 use crate::stream::Proof;
 
 /// What vouches for the certificate of one domain's server, beside authorities.
@@ -20,6 +22,8 @@ use crate::stream::Proof;
 pub struct Evidence {
     /// What DNSSEC says of the server.
     pub delegation: Option<Arc<Delegation>>,
+    /// What the domain's web server says of its certificates, if it was asked.
+    pub posh: Option<Known>,
 }
 
 impl Evidence {
@@ -27,6 +31,18 @@ impl Evidence {
     #[must_use]
     pub fn demands_tls(&self) -> bool {
         self.delegation.as_ref().is_some_and(|delegation| delegation.is_binding())
+    }
+
+    /// Returns why the domain's web server does not vouch for the certificate, if it was asked, to be told with the
+    /// reason why nothing else does.
+    #[must_use]
+    pub fn without_posh(&self, certificate: Option<&PeerCertificate>, today: Date) -> Option<String> {
+        match self.posh.as_ref()? {
+            Ok(fingerprints) => {
+                fingerprints.prove(certificate, today).err().map(|why| format!("POSH: {why}"))
+            }
+            Err(why) => Some(format!("POSH: {why}")),
+        }
     }
 
     /// Returns by what the certificate of a server of `domain` proves it.
@@ -48,10 +64,14 @@ impl Evidence {
             Some(_) | None => {}
         }
         let by_authority = prove_by(certificate, roots, domain, today).map(|()| Proof::Certificate);
-        match (by_authority, &self.delegation) {
+        let outcome = match (by_authority, &self.delegation) {
             (Err(Unproved::OtherNames(names)), Some(delegation)) => {
                 by_zone(delegation).map_err(|_| Unproved::OtherNames(names))
             }
+            (outcome, _) => outcome,
+        };
+        match (outcome, &self.posh) {
+            (Err(_), Some(Ok(named))) if named.prove(certificate, today).is_ok() => Ok(Proof::Posh),
             (outcome, _) => outcome,
         }
     }

@@ -32,6 +32,8 @@ pub enum Unproved {
         /// How many of them can be used.
         records: usize,
     },
+    /// It is none of so many that the domain's document names (RFC 7711 §3.3).
+    NotInDocument(usize),
 }
 
 impl fmt::Display for Unproved {
@@ -46,6 +48,9 @@ impl fmt::Display for Unproved {
             Self::OtherNames(names) => write!(out, "the certificate is for {}", names.join(", ")),
             Self::NotInZone { host, records } => {
                 write!(out, "the certificate fits none of the {records} usable TLSA records of {host}")
+            }
+            Self::NotInDocument(count) => {
+                write!(out, "the certificate is none of the {count} that its document names")
             }
         }
     }
@@ -110,7 +115,7 @@ pub(crate) fn prove_dates_and_names(
     Err(Unproved::OtherNames(readable(&certificate.names)))
 }
 
-fn check_dates(certificate: &PeerCertificate, today: Date) -> Result<(), Unproved> {
+pub(crate) fn check_dates(certificate: &PeerCertificate, today: Date) -> Result<(), Unproved> {
     if today < certificate.not_before {
         return Err(Unproved::NotYetValid(certificate.not_before));
     }

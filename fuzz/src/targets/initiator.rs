@@ -175,7 +175,7 @@ impl Server {
         let is_allowed = match (self.is_secure, proof) {
             (true, Proof::Certificate) => self.is_certain,
             // Nobody vouches for it here.
-            (_, Proof::Dane) => false,
+            (_, Proof::Dane | Proof::Posh) => false,
             (true, Proof::Dialback) => self.methods.dialback_over_tls,
             (false, Proof::Dialback) => self.methods.dialback_in_clear,
             (false, Proof::Certificate) => false,

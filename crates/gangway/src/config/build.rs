@@ -85,6 +85,7 @@ fn build_partner(node: &Node) -> Option<Partner> {
         allow_plaintext: node.boolean("allow-plaintext")?,
         direct_tls: node.boolean("direct-tls")?.value,
         dane: node.boolean("dane")?,
+        posh: node.boolean("posh")?,
         keep_alive: node.boolean("keep-alive")?.value,
         connection_limit: node.number("connection-limit").map(|at| at.value),
         host: host(node, "host"),

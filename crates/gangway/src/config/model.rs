@@ -123,6 +123,7 @@ pub struct Partner {
     pub allow_plaintext: At<bool>,
     pub direct_tls: bool,
     pub dane: At<bool>,
+    pub posh: At<bool>,
     pub keep_alive: bool,
     pub connection_limit: Option<u64>,
     pub host: Option<At<(String, Option<u16>)>>,

@@ -208,6 +208,7 @@ fn partner(partner: &model::Partner) -> Option<Partner> {
         allow_plaintext: *partner.allow_plaintext,
         direct_tls: partner.direct_tls,
         dane: *partner.dane,
+        posh: *partner.posh,
         subdomains: partner.subdomains,
         trust: pinned.or_else(|| partner.trust.as_ref().map(trust)),
         allow_private_addresses: partner.allow_private_addresses,

@@ -44,7 +44,7 @@ impl Dialling {
     /// Takes the connection out of the race, and what vouches for the server that it leads to.
     fn choose(&mut self, connection: ConnectionId) {
         for (_, target) in self.open.extract_if(.., |(open, _)| *open == connection) {
-            self.evidence = Evidence { delegation: target.delegation };
+            self.evidence.delegation = target.delegation;
         }
     }
 
@@ -66,6 +66,10 @@ impl Courier {
             return self.attempt_failed(failure, world, now);
         }
         let mut search = partner.search();
+        if self.begins_inquiry(world, now) {
+            return;
+        }
+        self.vouched = world.vouched_by_web(&self.pair.remote, now);
         if let Some(location) = self.left.as_mut().and_then(|left| left.location.take()) {
             search.fixed_host = Some(location);
             search.direct_tls = false;
@@ -84,9 +88,16 @@ impl Courier {
         world: &mut World,
         now: Now,
     ) {
-        if let State::Seeking(discovery) = &mut self.state {
-            discovery.handle_answer(number, answer, now);
-            self.search(world, now);
+        match &mut self.state {
+            State::Seeking(discovery) => {
+                discovery.handle_answer(number, answer, now);
+                self.search(world, now);
+            }
+            State::Inquiring(inquiry, _) => {
+                inquiry.handle_answer(number, answer, now);
+                self.inquire(world, now);
+            }
+            _ => {}
         }
     }
 
@@ -99,12 +110,13 @@ impl Courier {
                     world.order(Order::Resolve { query, question });
                 }
                 Some(Output::Found(targets)) => {
+                    let posh = self.vouched.clone();
                     self.state = State::Dialling(Dialling {
                         targets: targets.into(),
                         open: Vec::new(),
                         next: now.moment,
                         last: None,
-                        evidence: Evidence::default(),
+                        evidence: Evidence { delegation: None, posh },
                     });
                     self.dial(world, now);
                 }
@@ -154,6 +166,11 @@ impl Courier {
                 dialling.abandon(world);
                 self.open_stream(connection, tls, dialling, world, now);
             }
+            State::Inquiring(mut inquiry, Some(open)) if open == connection => {
+                inquiry.handle_connected(tls.as_deref(), now);
+                self.state = State::Inquiring(inquiry, Some(open));
+                self.inquire(world, now);
+            }
             state => {
                 self.state = state;
                 world.close(connection);
@@ -171,6 +188,13 @@ impl Courier {
         now: Now,
     ) {
         world.owners.remove(&connection);
+        if let State::Inquiring(inquiry, open) = &mut self.state
+            && *open == Some(connection)
+        {
+            *open = None;
+            inquiry.handle_connect_failed(reason, now);
+            return self.inquire(world, now);
+        }
         let State::Dialling(dialling) = &mut self.state else { return };
         let Some(place) = dialling.open.iter().position(|(open, _)| *open == connection) else { return };
         let (_, target) = dialling.open.remove(place);

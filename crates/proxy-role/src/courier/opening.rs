@@ -54,6 +54,9 @@ impl Courier {
         if let State::Opening(initiator, ..) | State::Open(initiator, _) = &mut self.state {
             initiator.handle_bytes(bytes, now);
             self.drive(world, now);
+        } else if let State::Inquiring(inquiry, Some(_)) = &mut self.state {
+            inquiry.handle_bytes(bytes);
+            self.inquire(world, now);
         }
     }
 
@@ -79,6 +82,12 @@ impl Courier {
         {
             initiator.handle_closed(reason, now);
             self.drive(world, now);
+        } else if let State::Inquiring(inquiry, open) = &mut self.state
+            && *open == Some(connection)
+        {
+            *open = None;
+            inquiry.handle_closed(reason.as_deref());
+            self.inquire(world, now);
         }
     }
 

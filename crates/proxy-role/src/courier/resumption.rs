@@ -131,6 +131,7 @@ impl Courier {
         let session = left.session.take().or_else(|| match &mut self.state {
             State::Opening(initiator, ..) => initiator.forgo(),
             State::Idle
+            | State::Inquiring(..)
             | State::Seeking(_)
             | State::Dialling(_)
             | State::Open(..)

@@ -12,6 +12,7 @@ use xmpp_proto::discovery::{AddressRule, Start, Target};
 use xmpp_proto::evidence::Evidence;
 use xmpp_proto::failure::{Failure, Stage};
 use xmpp_proto::identity::{Unproved, prove};
+use xmpp_proto::posh::Known;
 use xmpp_proto::stream::{Initiator, Methods, Proof};
 use xmpp_types::features::FeatureSet;
 use xmpp_types::jid::DomainName;
@@ -68,7 +69,8 @@ fn ways(partner: &Partner) -> String {
     let methods = partner.methods();
     let ways: Vec<&str> = [
         (methods.external && partner.dane, "its certificate, for which its signed zone may vouch (DANE)"),
-        (methods.external && !partner.dane, "its certificate"),
+        (methods.external && partner.posh, "its certificate, for which its web server may vouch (POSH)"),
+        (methods.external && !partner.dane && !partner.posh, "its certificate"),
         (methods.dialback_over_tls, "dialback over TLS"),
         (methods.dialback_in_clear, "dialback in clear"),
     ]
@@ -180,6 +182,7 @@ pub(super) fn certificate(
     today: Date,
 ) -> (Outcome, Vec<String>) {
     let mut lines = facts.peer.as_deref().map(|peer| of_certificate(peer, today)).unwrap_or_default();
+    lines.extend(evidence.posh.as_ref().map(posh));
     let outcome = match evidence.prove(facts.peer.as_deref(), None, remote, today) {
         Ok(proof) => {
             lines.push(format!("it proves {remote}{}", vouched(proof)));
@@ -198,10 +201,22 @@ pub(super) fn certificate(
     (if outcome == Outcome::Passed && soon { Outcome::Noted } else { outcome }, lines)
 }
 
+/// What the partner's web server said when it was asked.
+fn posh(known: &Known) -> String {
+    match known {
+        Ok(named) => {
+            let (count, hours) = (named.count(), named.lifetime().as_secs() / 3600);
+            format!("POSH: its web server names {count} certificates, to be asked again after {hours} h")
+        }
+        Err(why) => format!("POSH: nothing that vouches for it: {why}"),
+    }
+}
+
 /// Says who vouches for a certificate, unless that is an authority as usual.
 fn vouched(proof: Proof) -> &'static str {
     match proof {
         Proof::Dane => ", for its signed zone says so (DANE)",
+        Proof::Posh => ", for its web server names it (POSH)",
         Proof::Certificate | Proof::Dialback => "",
     }
 }
@@ -263,7 +278,7 @@ pub(super) fn offers(mechanisms: &[XmlText]) -> String {
 pub(super) fn proofs(initiator: &Initiator, mechanisms: &[XmlText]) -> Vec<(Stage, Outcome, Vec<String>)> {
     let remote = &initiator.pair().remote;
     let theirs = match initiator.proof() {
-        Some(proof @ (Proof::Certificate | Proof::Dane)) => {
+        Some(proof @ (Proof::Certificate | Proof::Dane | Proof::Posh)) => {
             format!("{remote} is proved to us by its certificate{}", vouched(proof))
         }
         Some(Proof::Dialback) | None => {
@@ -449,7 +464,7 @@ fn fix_certificate(seen: &Seen<'_>) -> String {
                 "the partner needs a certificate with the dNSName {remote} (or host= leads to another's server); {dialback}"
             )
         }
-        (Err(Unproved::NoCertificate | Unproved::WrongPurpose | Unproved::Untrusted(_)) | Ok(_), _) => {
+        (Err(_) | Ok(_), _) => {
             format!("the partner needs a certificate for TLS servers with the dNSName {remote}; {dialback}")
         }
     }

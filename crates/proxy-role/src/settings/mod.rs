@@ -165,6 +165,18 @@ impl Settings {
         }
     }
 
+    /// Returns how to shake hands with a web server that is to vouch for a partner: whoever could deceive us there
+    /// must not be trusted more than for the partner itself.
+    pub(crate) fn https_client(&self, remote: &DomainName, host: String) -> TlsClient {
+        let trust = self.partner(remote).and_then(|partner| partner.trust.clone());
+        TlsClient {
+            name: host,
+            identity: None,
+            trust: trust.unwrap_or_else(|| self.trust.clone()),
+            alpn: vec!["http/1.1".into()],
+        }
+    }
+
     /// Returns every mistake and warning, in words (for `gangway check`). With a mistake of
     /// [`Severity::Error`] the proxy must not start.
     #[must_use]

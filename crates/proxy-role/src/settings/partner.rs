@@ -36,6 +36,8 @@ pub struct Partner {
     pub direct_tls: bool,
     /// Whether its signed zone is asked to vouch for its certificates, and believed (RFC 7712 §5.1).
     pub dane: bool,
+    /// Whether its web server is asked to vouch for its certificates, and believed (RFC 7711).
+    pub posh: bool,
     /// Whether all sub-domains belong to it.
     pub subdomains: bool,
     /// The roots (or the one certificate) by which it is judged, instead of the global ones.
@@ -99,6 +101,7 @@ impl Partner {
             allow_plaintext: false,
             direct_tls: true,
             dane: false,
+            posh: false,
             subdomains: false,
             trust: None,
             allow_private_addresses: false,
@@ -118,6 +121,11 @@ impl Partner {
         let mut methods = methods(self.tls, self.sasl, self.dialback);
         methods.dialback_in_clear &= self.allow_plaintext;
         methods
+    }
+
+    /// Tells whether its web server may vouch for its certificates, which are seen only in TLS.
+    pub(crate) fn has_posh(&self) -> bool {
+        self.posh && self.methods().has_tls()
     }
 
     /// Returns how its servers are sought.

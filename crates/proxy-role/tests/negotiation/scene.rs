@@ -59,6 +59,8 @@ pub struct Script {
     pub is_deaf: bool,
     /// What its zone, which is signed, says that its certificate is.
     pub vouched: Option<&'static [u8]>,
+    /// What its web server, with a certificate in order, answers.
+    pub web: Option<&'static str>,
 }
 
 impl Script {
@@ -71,6 +73,7 @@ impl Script {
         hangs_up_at_once: false,
         is_deaf: false,
         vouched: None,
+        web: None,
     };
 }
 
@@ -283,6 +286,10 @@ impl Scene {
                 let (stage, reason) = (Stage::Tcp, "connection refused".to_owned());
                 self.events.push_back(Event::ConnectFailed { connection, stage, reason });
             }
+            Order::Connect { connection, to: Remote::Address(to), tls, .. } if to.port() == 443 => {
+                let tls = tls.map(|tls| facts(Certificate::Valid, &tls.trust));
+                self.events.push_back(Event::Connected { connection, local: None, tls });
+            }
             Order::Connect { connection, tls, .. } => {
                 let is_secure = tls.is_some();
                 self.ends.insert(connection, End { is_ours: true, is_secure, ..End::default() });
@@ -297,6 +304,9 @@ impl Scene {
             Order::Send { connection, bytes } => {
                 let text = std::str::from_utf8(&bytes).unwrap();
                 self.said.push_str(text);
+                if let (true, Some(answer)) = (text.starts_with("GET "), self.script.web) {
+                    return self.say(connection, answer);
+                }
                 let Some(end) = self.ends.get_mut(&connection) else { return };
                 end.heard.push_str(text);
                 while self.answer(connection) {}
@@ -334,6 +344,9 @@ impl Scene {
             }
             Question::Addresses(asked) if asked == "host.them.example" => {
                 Some(Record::Address("8.8.8.8".parse().unwrap()))
+            }
+            Question::Addresses(asked) if asked == "them.example" && self.script.web.is_some() => {
+                Some(Record::Address("8.8.4.4".parse().unwrap()))
             }
             Question::Tlsa(asked) if asked == "_5269._tcp.host.them.example" => {
                 let data = self.script.vouched?.to_vec();

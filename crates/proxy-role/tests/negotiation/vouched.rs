@@ -1,4 +1,6 @@
-//! A partner whose signed zone vouches for its certificate (RFC 7673).
+//! A partner whose signed zone (RFC 7673) or web server (RFC 7711) vouches for its certificate.
+
+use std::time::Duration;
 
 use proxy_role::{Direction, Negotiation, Notice, Partner};
 
@@ -60,4 +62,81 @@ fn a_zone_that_is_not_asked_or_not_signed_vouches_for_nothing() {
 
         assert_eq!(scene.outcome(Direction::Outward), "refused certificate", "{:?}", scene.notices);
     }
+}
+
+fn with_posh() -> Partner {
+    Partner { posh: true, ..Partner::new(domain("them.example")) }
+}
+
+/// The document of a web server that names its certificate, and of one that names another.
+const NAMED: &str = "HTTP/1.1 200 OK\r\nContent-Length: 92\r\n\r\n\
+     {\"fingerprints\":[{\"sha-256\":\"L7c59y1gPOmdlF0uzIewOslvFC0cYqrh7OpUBA5k/Mg=\"}],\"expires\":3600}";
+const ANOTHER: &str = "HTTP/1.1 200 OK\r\nContent-Length: 92\r\n\r\n\
+     {\"fingerprints\":[{\"sha-256\":\"rkSKyGxOjk3sZFcpcI70GHOuecbf+E7/czYJiUh/COU=\"}],\"expires\":3600}";
+
+#[test]
+fn a_stanza_goes_to_a_server_whose_certificate_the_web_server_names() {
+    for way in [Way::StartTls, Way::Direct] {
+        let script = Script { web: Some(NAMED), ..script(way, None) };
+        let mut scene = Scene::new(settings(with_posh()), script);
+
+        scene.send();
+
+        assert_eq!(scene.arrived, ["sasl"], "{way:?} {:?}", scene.notices);
+        let is_proved =
+            |notice: &Notice| notice.to_string().contains("open for us.example, proved by posh, TLS 1.3");
+        assert!(scene.notices.iter().any(is_proved), "{:?}", scene.notices);
+        let request = "GET /.well-known/posh/xmpp-server.json HTTP/1.1\r\nHost: them.example\r\n";
+        assert_eq!(scene.said.matches(request).count(), 1, "{}", scene.said);
+    }
+}
+
+#[test]
+fn no_stanza_goes_where_the_web_server_names_another_certificate_or_none_and_the_notice_says_so() {
+    let cases = [
+        (ANOTHER, "POSH: the certificate is none of the 1 that its document names"),
+        (
+            "HTTP/1.1 404 Not Found\r\n\r\n",
+            "POSH: https://them.example/.well-known/posh/xmpp-server.json: it answered 404",
+        ),
+    ];
+    for (web, words) in cases {
+        let script = Script { web: Some(web), ..script(Way::StartTls, None) };
+        let mut scene = Scene::new(settings(with_posh()), script);
+
+        scene.send();
+
+        assert_eq!(scene.outcome(Direction::Outward), "refused certificate", "{:?}", scene.notices);
+        assert!(scene.failure().contains(words), "{}", scene.failure());
+        scene.pass(Duration::from_secs(30));
+        scene.send();
+        assert_eq!((scene.arrived.len(), scene.said.matches("GET ").count()), (0, 1), "it is known by now");
+    }
+}
+
+#[test]
+fn other_proofs_count_although_the_web_server_vouches_for_nothing() {
+    let cases = [
+        (with_posh(), Certificate::Valid, Some(ANOTHER)),
+        (with_posh(), Certificate::Valid, None),
+        (Partner { sasl: Negotiation::Optional, ..with_posh() }, Certificate::Untrusted, Some(ANOTHER)),
+    ];
+    for (partner, certificate, web) in cases {
+        let mut scene = Scene::new(settings(partner), Script { certificate, web, ..Script::GOOD });
+
+        scene.send();
+
+        assert_eq!(scene.arrived.len(), 1, "{:?}", scene.notices);
+    }
+}
+
+#[test]
+fn a_web_server_is_not_asked_unless_the_partner_says_so() {
+    let script = Script { web: Some(NAMED), ..script(Way::StartTls, None) };
+    let mut scene = Scene::new(settings(Partner::new(domain("them.example"))), script);
+
+    scene.send();
+
+    assert_eq!(scene.outcome(Direction::Outward), "refused certificate");
+    assert!(!scene.said.contains("GET "), "{}", scene.said);
 }

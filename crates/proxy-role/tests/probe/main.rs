@@ -361,3 +361,34 @@ fn a_forged_zone_fails_at_dns_and_nobody_is_dialled() {
         assert!(run.fix().contains("DNSSEC"), "{}", run.fix());
     }
 }
+
+#[test]
+fn a_web_server_vouches_for_a_certificate_that_no_authority_knows() {
+    let untrusted = TrustVerdict::Untrusted("self-signed".into());
+    let document = "HTTP/1.1 200 OK\r\nContent-Length: 92\r\n\r\n\
+                    {\"fingerprints\":[{\"sha-256\":\"A9Zt0Ig1wco/EozOrNHzGslBYwlrIPRFroQoW8CDLXI=\"}],\"expires\":7200}";
+
+    let run = partner().certificate(|peer| peer.trust = untrusted.clone()).web(document).test();
+
+    assert!(run.failed_at().is_none(), "{:?}", run.verdict);
+    let lines = &run.findings.iter().find(|finding| finding.stage == Certificate).unwrap().lines;
+    let has = |words: &str| lines.iter().any(|line| line.contains(words));
+    assert!(has("POSH: its web server names 1 certificates, to be asked again after 2 h"), "{lines:?}");
+    assert!(has("it proves partner.example, for its web server names it (POSH)"), "{lines:?}");
+    assert_eq!(run.open_at_end, 0);
+}
+
+#[test]
+fn a_web_server_without_the_document_is_told_with_the_certificate_that_it_does_not_vouch_for() {
+    let untrusted = TrustVerdict::Untrusted("self-signed".into());
+
+    let run = partner()
+        .certificate(|peer| peer.trust = untrusted.clone())
+        .web("HTTP/1.1 404 Not Found\r\n\r\n")
+        .test();
+
+    let words = "POSH: nothing that vouches for it: https://partner.example/.well-known/posh/xmpp-server.json: it \
+                 answered 404";
+    run.expect_last(Certificate, Outcome::Failed, words);
+    assert_eq!(run.failed_at(), Some(Certificate));
+}

@@ -118,6 +118,13 @@ impl Setting {
         self.with(|partner| partner.dane = true)
     }
 
+    /// Lets a web server answer this.
+    pub fn web(mut self, answer: &'static str) -> Self {
+        self.zone.insert("partner.example".into(), vec![Record::Address([192, 0, 2, 2].into())]);
+        self.script.insert(0, ("GET /.well-known/posh/xmpp-server.json HTTP/1.1", answer));
+        self.with(|partner| partner.posh = true)
+    }
+
     pub fn forged(mut self, name: &str) -> Self {
         self.forged = Some(name.to_owned());
         self
@@ -270,6 +277,12 @@ impl Theatre {
                     let answer = self.resolve(&question);
                     self.events.push_back(Event::Resolved { query, answer });
                 }
+            }
+            Order::Connect { connection, tls: Some(_), .. } => {
+                let mut facts = self.facts();
+                facts.peer = Some(Arc::new(certificate()));
+                self.open.insert(connection);
+                self.events.push_back(Event::Connected { connection, local: None, tls: Some(facts) });
             }
             Order::Connect { connection, to: Remote::Address(to), .. } => self.connect(connection, to),
             Order::StartTlsAsClient { connection, .. } => {

@@ -183,7 +183,7 @@ mod tests {
         let mut outbound = sent(5);
 
         assert_eq!(acknowledged(&mut outbound, 2), [1, 2]);
-        assert_eq!(acknowledged(&mut outbound, 2), []);
+        assert_eq!(acknowledged(&mut outbound, 2), [0_u64; 0]);
         assert_eq!(acknowledged(&mut outbound, 5), [3, 4, 5]);
         assert_eq!(outbound.waiting(), 0);
     }

@@ -430,7 +430,7 @@ fn services_of(answer: &Result<Answer, DnsFailure>, start: Start) -> Services {
     }
 }
 
-fn addresses_of(answer: Result<Answer, DnsFailure>) -> Result<Vec<IpAddr>, String> {
+pub(crate) fn addresses_of(answer: Result<Answer, DnsFailure>) -> Result<Vec<IpAddr>, String> {
     match answer {
         Ok(answer) => Ok(answer
             .records
@@ -447,7 +447,7 @@ fn addresses_of(answer: Result<Answer, DnsFailure>) -> Result<Vec<IpAddr>, Strin
     }
 }
 
-fn alternating(addresses: &[IpAddr]) -> Vec<IpAddr> {
+pub(crate) fn alternating(addresses: &[IpAddr]) -> Vec<IpAddr> {
     let mut sixes = addresses.iter().filter(|address| address.is_ipv6());
     let mut fours = addresses.iter().filter(|address| address.is_ipv4());
     let mut ordered = Vec::with_capacity(addresses.len());

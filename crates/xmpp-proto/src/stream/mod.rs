@@ -143,6 +143,8 @@ pub enum Proof {
     Certificate,
     /// By a certificate that the domain's signed zone vouches for (RFC 7712 §5.1).
     Dane,
+    /// By a certificate that the domain's web server vouches for (RFC 7712 §5.2).
+    Posh,
     /// By dialback.
     Dialback,
 }
@@ -152,6 +154,7 @@ impl fmt::Display for Proof {
         out.write_str(match self {
             Self::Certificate => "certificate",
             Self::Dane => "dane",
+            Self::Posh => "posh",
             Self::Dialback => "dialback",
         })
     }
@@ -178,4 +181,4 @@ pub(crate) fn handled_too_high(error: HandledTooHigh) -> StreamError {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

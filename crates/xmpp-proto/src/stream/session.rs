@@ -63,9 +63,9 @@ impl Parties {
     pub(super) fn may_resume(&self, former: &Self) -> bool {
         let is_proved_again = |(domain, proof): (&DomainName, &Proof)| match (proof, self.proved.get(domain))
         {
-            (Proof::Certificate | Proof::Dane, Some(Proof::Certificate | Proof::Dane)) => true,
-            (Proof::Dialback, Some(Proof::Certificate | Proof::Dane | Proof::Dialback)) => true,
-            (Proof::Certificate | Proof::Dane, Some(Proof::Dialback)) | (_, None) => false,
+            (_, Some(Proof::Certificate | Proof::Dane | Proof::Posh)) => true,
+            (Proof::Dialback, Some(Proof::Dialback)) => true,
+            (Proof::Certificate | Proof::Dane | Proof::Posh, Some(Proof::Dialback)) | (_, None) => false,
         };
         self.pair == former.pair
             && self.is_both_ways == former.is_both_ways

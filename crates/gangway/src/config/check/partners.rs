@@ -27,6 +27,7 @@ pub fn check(configuration: &Configuration, findings: &mut Vec<Mistake>) {
         check_negotiation(partner, findings);
         check_host(proxy, partner, &addresses, findings);
         check_dane(partner, findings);
+        check_posh(partner, findings);
     }
     check_with_role(proxy, findings);
 }
@@ -160,6 +161,22 @@ fn check_dane(partner: &Partner, findings: &mut Vec<Mistake>) {
                 format!("`{}` may not use TLS, so its zone has nothing to vouch for", partner.domain.value),
             )
             .help("take `dane` out, or write `tls = \"required\"`"),
+        );
+    }
+}
+
+/// So does a web server.
+fn check_posh(partner: &Partner, findings: &mut Vec<Mistake>) {
+    if *partner.posh && *partner.tls == Negotiation::NotSupported {
+        findings.push(
+            Mistake::error(
+                &partner.posh.span,
+                format!(
+                    "`{}` may not use TLS, so its web server has nothing to vouch for",
+                    partner.domain.value
+                ),
+            )
+            .help("take `posh` out, or write `tls = \"required\"`"),
         );
     }
 }

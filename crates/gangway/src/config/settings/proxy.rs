@@ -176,6 +176,14 @@ const PARTNER_SETTINGS: &[Setting] = &[
          answer that somebody forged leads nowhere.",
     )
     .or("false"),
+    setting(
+        "posh",
+        Kind::Boolean,
+        "Whether its web server, `https://DOMAIN/.well-known/posh/xmpp-server.json`, may vouch for its servers' \
+         certificates (POSH, RFC 7711), where nothing else does. It must prove its own name to the same authorities as \
+         the partner.",
+    )
+    .or("false"),
     setting("keep-alive", Kind::Boolean, "Whether it is asked for signs of life, and must give them.")
         .or("true")
         .microsoft("EnableKeepAlive"),

@@ -32,14 +32,19 @@ impl Initiator {
     /// Takes the news that the connection is encrypted: the certificate decides what may follow.
     pub(super) fn secured(&mut self, facts: Box<TlsFacts>, now: Now) {
         let approach = &self.approach;
-        let proof = approach.evidence.prove(facts.peer.as_deref(), None, &approach.pair.remote, now.date);
+        let certificate = facts.peer.as_deref();
+        let proof = approach.evidence.prove(certificate, None, &approach.pair.remote, now.date);
+        let without_posh = approach.evidence.without_posh(certificate, now.date);
         self.tls = Some(facts);
         self.proved_by = proof.as_ref().ok().copied();
         match proof {
             // What contradicts the partner's own zone is not the partner, however it may go on (RFC 6698 §4.1).
             Err(unproved) if !approach.methods.dialback_over_tls || approach.evidence.demands_tls() => {
                 self.phase = Phase::Securing;
-                let failure = Failure::new(Stage::Certificate, unproved.to_string());
+                let failure = match without_posh {
+                    Some(words) => Failure::new(Stage::Certificate, format!("{unproved}; {words}")),
+                    None => Failure::new(Stage::Certificate, unproved.to_string()),
+                };
                 self.hang_up(Some(match unproved {
                     Unproved::NotInZone { .. } => failure.with_advice(DANE_ADVICE),
                     _ => failure,

@@ -202,7 +202,7 @@ fn octets_between_proceed_and_the_handshake_are_never_read() {
 fn vouching(matching: &[u8]) -> Evidence {
     let record = net_types::Record::Tlsa { usage: 3, selector: 0, matching: 0, data: matching.to_vec() };
     let delegation = Delegation::new("host.us.example".into(), 5269, &[record]);
-    Evidence { delegation: Some(Arc::new(delegation)) }
+    Evidence { delegation: Some(Arc::new(delegation)), posh: None }
 }
 
 fn showing(der: &[u8]) -> Box<TlsFacts> {

@@ -44,12 +44,12 @@ pub(super) fn at(seconds: u64) -> Now {
     Now { moment: Moment::ZERO + later, date: Date::from_unix_millis(1_800_000_000_000).plus(later) }
 }
 
-pub(super) fn domain(text: &str) -> DomainName {
+pub(crate) fn domain(text: &str) -> DomainName {
     DomainName::parse(text).unwrap()
 }
 
 /// The facts of a handshake with a peer whose trusted certificate has this name.
-pub(super) fn facts(name: &str) -> Box<TlsFacts> {
+pub(crate) fn facts(name: &str) -> Box<TlsFacts> {
     let certificate = PeerCertificate {
         names: CertificateNames { dns: vec![name.into()], ..CertificateNames::default() },
         trust: TrustVerdict::Trusted,
