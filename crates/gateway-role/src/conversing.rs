@@ -206,6 +206,9 @@ impl Gateway {
             Effect::Stanza { pair, stanza } => {
                 self.links.send(stanza, Sent::Courtesy, || format!("{} {}", pair.sip, pair.xmpp), now);
             }
+            Effect::Untold(message) => self.page_told(message, now),
+            Effect::Asked { message_id, sender } => self.dispositions.ask(message_id, sender, now),
+            Effect::Disposed { pair, disposition } => self.hear_disposition(&pair, &disposition, now),
             Effect::Changed { pair, call, change } => {
                 let (xmpp, sip) = (Private(pair.xmpp.to_string()), Private(pair.sip.to_string()));
                 self.notice(Notice::Session { xmpp, sip, call: call.to_string(), change });
@@ -339,6 +342,7 @@ impl Gateway {
         say_if_late(&mut stanza, text.written, &pair.sip, now);
         let by_address = || Some(Uri::from(jid_to_sip(&pair.sip, Profile::Standard).ok()?));
         let Some(sender) = sender.or_else(by_address) else { return };
+        self.dispositions.asked(&pair, &text.id, &sender, text.notification.as_ref(), now);
         let arrival = Arrival {
             key: MessageKey(text.id.as_str().into()),
             stanza,

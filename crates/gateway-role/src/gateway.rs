@@ -15,6 +15,7 @@ use xmpp_types::outline::Bodies;
 
 use crate::conversation::{Asker, ConversationState, Conversations, Fallback, Pair, SessionId};
 use crate::delivery::{Number, StoreOrder, ToSip, ToXmpp};
+use crate::dispositions::Dispositions;
 use crate::links::{LinkEvent, Links, Sent};
 use crate::notice::{Notice, Trace};
 use crate::policy::Policy;
@@ -84,6 +85,7 @@ pub struct Gateway {
     pub(crate) next_request: u64,
     pub(crate) unknown: Unknown,
     pub(crate) conversations: Conversations,
+    pub(crate) dispositions: Dispositions,
     /// The INVITEs of each session: their 2xx may come again.
     pub(crate) invites: BTreeMap<SessionId, Vec<RequestKey>>,
     /// How many BYEs of ours have no answer.
@@ -116,6 +118,8 @@ pub(crate) enum Ours {
     Report(Number),
     /// A request of a session.
     Session { session: SessionId, about: About, is_invite: bool },
+    /// What became of a text from SIP, as a courtesy.
+    Told,
     /// A SUBSCRIBE or NOTIFY of a watch.
     Watch(WatchRequest),
 }
@@ -135,6 +139,7 @@ impl Gateway {
                 ids.fork(),
                 now,
             ),
+            dispositions: Dispositions::default(),
             next_watch_ticket: 0,
             unstored: BTreeMap::new(),
             links,

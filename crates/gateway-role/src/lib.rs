@@ -8,6 +8,7 @@ mod answers;
 mod conversation;
 mod conversing;
 mod delivery;
+mod dispositions;
 mod gateway;
 mod links;
 mod notice;

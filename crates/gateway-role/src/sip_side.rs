@@ -20,7 +20,7 @@ use xmpp_types::xml::Element;
 use xmpp_types::{ns, stanza};
 
 use crate::answers;
-use crate::conversation::{Asker, wire_code};
+use crate::conversation::{Asker, Pair, wire_code};
 use crate::delivery::{Answer, Arrival, Number, ToXmppOutput};
 use crate::gateway::{Gateway, Ours};
 use crate::links::Sent;
@@ -102,10 +102,17 @@ impl Gateway {
         }
     }
 
-    /// Passes on that a SIP user types, where it is said by itself (RFC 3994). How long it holds, clients of the XMPP
-    /// side know.
+    /// Passes on that a SIP user types, where it is said by itself (RFC 3994), or that he saw a message. How long
+    /// typing holds, clients of the XMPP side know.
     fn pass_on(&mut self, signal: &SignalToXmpp, now: Now) {
-        let Heard::Typing(typing) = signal.heard else { return };
+        let typing = match &signal.heard {
+            Heard::Typing(typing) => *typing,
+            Heard::Disposition(disposition) => {
+                let pair = Pair::new(&signal.to, &signal.from);
+                return self.hear_disposition(&pair, disposition, now);
+            }
+            Heard::Text(_) | Heard::Ignored(_) => return,
+        };
         if !self.settings.conversations.typing {
             return;
         }
@@ -165,6 +172,9 @@ impl Gateway {
         now: Now,
     ) {
         let trace = to_xmpp_trace(&message, &request);
+        let pair = Pair::new(&message.to, &message.from);
+        let sender = &request.from().uri;
+        self.dispositions.asked(&pair, &message.id, sender, message.notification.as_ref(), now);
         let lifetime = request.headers().expires().ok().flatten();
         let mut stanza = message.stanza;
         say_if_late(&mut stanza, message.written, &message.from, now);
@@ -370,8 +380,8 @@ impl Gateway {
                 self.report_refused(number, format!("{status} {}", response.reason()), now)
             }
             Ours::Watch(name) => self.watches.handle_response(name, response, now),
-            // It is heard above.
-            Ours::Session { .. } => {}
+            // The one is a courtesy, the other is heard above.
+            Ours::Told | Ours::Session { .. } => {}
         }
     }
 
@@ -389,7 +399,7 @@ impl Gateway {
                 self.conversations.handle_failure(session, about, failure, now);
             }
             Some(Ours::Watch(name)) => self.watches.handle_failure(name, failure, now),
-            None => {}
+            Some(Ours::Told) | None => {}
         }
     }
 

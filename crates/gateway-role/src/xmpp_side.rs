@@ -77,10 +77,11 @@ impl Gateway {
         let message = match crossed.value {
             Crossing::Message(message) => message,
             Crossing::NotAMessage(reason) => {
-                let [from, to] = ["from", "to"].map(|key| stanza.attr(key).unwrap_or_default());
-                let (from, to) = (Private(from.to_owned()), Private(to.to_owned()));
-                self.notice(Notice::Ended { from, to, reason });
+                let [from, named] = ["from", "to"].map(|key| stanza.attr(key).unwrap_or_default());
+                let (from, named) = (Private(from.to_owned()), Private(named.to_owned()));
+                self.notice(Notice::Ended { from, to: named, reason });
                 self.hear_signals(&stanza, &target, domain, now);
+                self.tell_disposition(&stanza, &to, domain, now);
                 return self.links.settle(link, n, now);
             }
             Crossing::Refused(error) => return self.refuse_stanza(link, n, key, stanza, &error, now),

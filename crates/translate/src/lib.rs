@@ -24,6 +24,6 @@ pub use iq::iq_answer;
 pub use loss::{Loss, Losses, Translated};
 pub use message::{
     FailureReport, Headline, MessageKind, MessageToSip, MessageToXmpp, NotAMessage, NotificationRequest,
-    SignalToXmpp, ToSip, ToSipOptions, ToXmpp, ToXmppOptions, failure_report_to_sip, message_size,
-    message_to_sip, message_to_xmpp,
+    SignalToXmpp, ToSip, ToSipOptions, ToXmpp, ToXmppOptions, disposition_message, failure_report_to_sip,
+    message_size, message_to_sip, message_to_xmpp,
 };

@@ -19,7 +19,7 @@ use crate::address::Profile;
 use crate::session::Heard;
 
 pub use content::ACCEPT;
-pub use report::{FailureReport, failure_report_to_sip};
+pub use report::{FailureReport, disposition_message, failure_report_to_sip};
 pub use to_sip::message_to_sip;
 pub use to_xmpp::message_to_xmpp;
 

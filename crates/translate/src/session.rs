@@ -32,3 +32,4 @@ pub use typing::{ChatState, Typing, TypingDialect, typing_to_sip};
 
 pub(crate) use document::{Signal, read_document};
 pub(crate) use hear::heard_signal;
+pub(crate) use stanzas::push_wishes;

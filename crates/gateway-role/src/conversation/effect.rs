@@ -9,8 +9,8 @@ use sip_proto::msrp::{ReceivedKey, SessionKey};
 use sip_proto::session::About;
 use sip_types::header::CallId;
 use sip_types::{Request, Response, Uri};
-use translate::Losses;
-use translate::session::{ChatState, HeardText};
+use translate::session::{ChatState, Disposition, HeardText};
+use translate::{Losses, MessageToSip};
 use xmpp_types::jid::DomainName;
 use xmpp_types::xml::Element;
 
@@ -18,6 +18,7 @@ use super::desk::SessionId;
 use super::learned::Fallback;
 use super::machine::{Item, Why};
 use super::pair::Pair;
+use super::wire::Sender;
 
 /// One thing to do.
 #[derive(Debug)]
@@ -87,6 +88,22 @@ pub enum Effect {
         pair: Arc<Pair>,
         /// The stanza.
         stanza: Element,
+    },
+    /// What became of a text of the SIP user could not be told in a session.
+    Untold(Box<MessageToSip>),
+    /// The SIP user is asked to say when this message is seen.
+    Asked {
+        /// The name that he will speak of it by.
+        message_id: String,
+        /// Who wrote it.
+        sender: Box<Sender>,
+    },
+    /// The SIP user says what became of a message.
+    Disposed {
+        /// Between whom.
+        pair: Arc<Pair>,
+        /// Of which, and what.
+        disposition: Disposition,
     },
     /// A session began or ended.
     Changed {

@@ -1,6 +1,7 @@
 //! One conversation with the sessions that carry it: orders of the one are carried out by the others, and what
 //! comes of them is told back.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use clock_types::{Moment, Now, earliest};
@@ -35,6 +36,8 @@ pub struct Entry {
     pub sessions: Vec<Box<Carried>>,
     /// What is to be said, until it was.
     pub items: Vec<(Item, Box<Saying>)>,
+    /// What became of the SIP user's texts, until it was told.
+    pub tells: VecDeque<Box<MessageToSip>>,
     /// The thread that the XMPP user's client names, if it does.
     pub thread: Option<Box<str>>,
     /// When the clock was last asked for.
@@ -73,6 +76,8 @@ pub enum Inside {
     Nothing,
     Item,
     Typing,
+    /// What became of a text of the peer.
+    Told,
 }
 
 /// Something to say, as SIP has it.
@@ -104,6 +109,7 @@ impl Saying {
                     to: message.to_jid.clone(),
                     id: id.clone(),
                     wants_receipt: message.receipt_requested,
+                    wants_marker: message.display_requested,
                 })
             }),
         }
@@ -147,6 +153,7 @@ impl Entry {
             conversation: Conversation::new(now),
             sessions: Vec::new(),
             items: Vec::new(),
+            tells: VecDeque::new(),
             thread: None,
             wake: None,
             since: now.moment,
@@ -206,6 +213,7 @@ impl Entry {
                 .find_map(|index| Some((index, self.sessions[index].session.poll_output()?)));
             match spoken {
                 Some((index, output)) => self.hear(index, output, desk, now),
+                None if self.tell_next(desk, now) => {}
                 None => break,
             }
         }
@@ -254,7 +262,7 @@ impl Entry {
         }
     }
 
-    fn is_wired(&mut self, leg: Leg) -> bool {
+    pub fn is_wired(&mut self, leg: Leg) -> bool {
         self.carried(leg).is_some_and(|carried| carried.wire.is_some())
     }
 
@@ -376,6 +384,7 @@ impl Entry {
                         self.conversation.handle_said(leg, said, &desk.pace, now);
                     }
                     Inside::Typing => self.typed(leg, verdict::wants_no_typing(&response), desk, now),
+                    Inside::Told => self.typed(leg, false, desk, now),
                     Inside::Nothing => {}
                 }
             }
@@ -387,6 +396,7 @@ impl Entry {
                         self.conversation.handle_said(leg, said, &desk.pace, now);
                     }
                     Inside::Typing => self.typed(leg, failure.may_have_arrived(), desk, now),
+                    Inside::Told => self.typed(leg, false, desk, now),
                     Inside::Nothing => {}
                 }
             }
@@ -484,7 +494,11 @@ impl Entry {
                 self.conversation.handle_typing(typing, now);
                 Some(Response::to(request, 200))
             }
-            Heard::Disposition(_) | Heard::Ignored(_) => Some(Response::to(request, 200)),
+            Heard::Disposition(disposition) => {
+                desk.outputs.push_back(Effect::Disposed { pair: Arc::clone(&self.pair), disposition });
+                Some(Response::to(request, 200))
+            }
+            Heard::Ignored(_) => Some(Response::to(request, 200)),
         }
     }
 

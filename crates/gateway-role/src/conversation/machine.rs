@@ -29,6 +29,8 @@ use xmpp_types::stanza_error::StanzaError;
 use super::typing::{Inward, Outward, Understands};
 use crate::delivery::Number;
 
+mod turn;
+
 /// Names a session inside its conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Leg(pub u32);
@@ -457,8 +459,7 @@ impl Conversation {
     /// Does what can be done: says what is in hand, opens a session for it, shows typing.
     fn advance(&mut self, pace: &Pace, now: Now) {
         if self.hand.is_none() {
-            let next = self.waiting.pop_front();
-            self.hand = next.map(|item| Hand { item, deaths: 0, said_in: None });
+            self.hand = self.waiting.pop_front().map(|item| Hand { item, deaths: 0, said_in: None });
         }
         let to_say = self.hand.as_ref().filter(|hand| hand.said_in.is_none()).map(|hand| hand.item);
         match (self.speaking, to_say) {

@@ -10,6 +10,7 @@ use sip_proto::endpoint::{self, Failure, ServerKey, Transport};
 use sip_proto::msrp::{self, LateReport, ReceivedKey, SessionKey, Verdict};
 use sip_proto::session::{About, Content, Session};
 use sip_types::{Request, Response};
+use translate::MessageToSip;
 use translate::session::{ChatState, Parties, conference_invitation, notice_stanza};
 use xmpp_types::jid::DomainName;
 
@@ -118,6 +119,20 @@ impl Conversations {
                 entry.conversation.handle_client(Some(state));
             }
         });
+    }
+
+    /// Takes what became of a text of the SIP user, if the two have a session or will have one; else gives it back.
+    pub fn handle_told(
+        &mut self,
+        key: &str,
+        message: Box<MessageToSip>,
+        now: Now,
+    ) -> Option<Box<MessageToSip>> {
+        let number = self.pairs.get(key).copied();
+        let open = |number: &u64| self.entries.get(number).is_some_and(|entry| entry.conversation.is_open());
+        let Some(number) = number.filter(open) else { return Some(message) };
+        self.with(number, now, |entry, desk| entry.handle_told(message, desk));
+        None
     }
 
     /// Takes an INVITE that begins a session, from somebody who may speak for the SIP user.

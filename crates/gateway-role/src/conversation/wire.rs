@@ -53,6 +53,8 @@ pub struct Sender {
     pub to: Jid,
     pub id: String,
     pub wants_receipt: bool,
+    /// Whether he wants to hear that it was seen (XEP-0333).
+    pub wants_marker: bool,
 }
 
 impl Wire {
@@ -149,6 +151,12 @@ impl Entry {
         };
         let message_id = desk.message_id(item);
         let body = in_form(takes.text, &saying, &message_id, now);
+        if takes.text == Carries::InEnvelope
+            && let Some(sender) = saying.sender.as_deref().filter(|sender| sender.wants_marker)
+        {
+            let (message_id, sender) = (message_id.to_string(), Box::new(sender.clone()));
+            desk.outputs.push_back(Effect::Asked { message_id, sender });
+        }
         let wants_receipt = saying.sender.as_ref().is_some_and(|sender| sender.wants_receipt);
         let success_report = if wants_receipt { SuccessReport::Yes } else { SuccessReport::No };
         if !self.put(leg, to_send(message_id, body, success_report), Inside::Item, desk, now) {
@@ -177,7 +185,7 @@ impl Entry {
         self.conversation.handle_typed(leg, &desk.pace, now);
     }
 
-    fn put(&mut self, leg: Leg, content: ToSend, inside: Inside, desk: &mut Desk, now: Now) -> bool {
+    pub fn put(&mut self, leg: Leg, content: ToSend, inside: Inside, desk: &mut Desk, now: Now) -> bool {
         let Some(carried) = self.carried(leg) else { return false };
         let Some(wire) = &mut carried.wire else { return false };
         let message_id = content.message_id.clone();
@@ -231,7 +239,7 @@ impl Entry {
                 // The next hop has it; that the user's own program has it is a report's to say.
                 self.conversation.handle_said(leg, Said::Taken { by_agent: false }, &desk.pace, now);
             }
-            Inside::Typing => self.typed(leg, false, desk, now),
+            Inside::Typing | Inside::Told => self.typed(leg, false, desk, now),
             Inside::Nothing => {}
         }
     }
@@ -242,6 +250,7 @@ impl Entry {
                 self.conversation.handle_said(leg, verdict::of_wired(failure), &desk.pace, now);
             }
             Inside::Typing => self.typed(leg, *failure == (Failure::Refused { code: 415 }), desk, now),
+            Inside::Told => self.typed(leg, false, desk, now),
             Inside::Nothing => {
                 // It was taken, and lost behind the next hop: its sender is told late, which is better than never.
                 let Some(sender) = self.take_told(leg, message_id) else { return };
@@ -302,14 +311,18 @@ impl Entry {
                     self.conversation.handle_typing(typing, now);
                     Verdict::Delivered
                 }
-                Heard::Disposition(_) | Heard::Ignored(_) => Verdict::Delivered,
+                Heard::Disposition(disposition) => {
+                    desk.outputs.push_back(Effect::Disposed { pair: Arc::clone(&self.pair), disposition });
+                    Verdict::Delivered
+                }
+                Heard::Ignored(_) => Verdict::Delivered,
             },
         };
         desk.msrp.answer(key, verdict, now);
     }
 }
 
-fn to_send(message_id: Ident, body: SessionBody, success_report: SuccessReport) -> ToSend {
+pub fn to_send(message_id: Ident, body: SessionBody, success_report: SuccessReport) -> ToSend {
     let content_type = HeaderText::clean(&body.content_type.to_string()).text;
     ToSend { message_id, content_type, body: body.body, success_report }
 }
@@ -327,7 +340,10 @@ fn in_form(carries: Carries, saying: &Saying, id: &Ident, now: Now) -> SessionBo
                 date: now.date,
                 id: id.as_str(),
                 // The report of MSRP itself says what a delivery notification would.
-                wishes: Wishes::default(),
+                wishes: Wishes {
+                    delivery: false,
+                    display: saying.sender.as_ref().is_some_and(|sender| sender.wants_marker),
+                },
             };
             envelope.around(&saying.body)
         }

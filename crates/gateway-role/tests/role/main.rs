@@ -4,6 +4,7 @@
 
 mod conversations;
 mod crossing;
+mod dispositions;
 mod msrp;
 mod policy;
 mod talk;

@@ -17,6 +17,8 @@ struct Talk {
     connection: ConnectionId,
     /// Our path.
     ours: String,
+    /// What bob accepts.
+    types: &'static str,
 }
 
 impl Talk {
@@ -29,7 +31,8 @@ impl Talk {
         wired.allowed = vec![AddressRange { network: "10.0.0.0".parse().unwrap(), prefix: 24 }];
         settings.msrp = Some(wired);
         let connection = ConnectionId::accepted(50);
-        Self { world: World::with(settings, Recovered::default()), connection, ours: String::new() }
+        let types = "text/plain application/im-iscomposing+xml";
+        Self { world: World::with(settings, Recovered::default()), connection, ours: String::new(), types }
     }
 
     /// Bob calls, is answered, and dials; returns our answer.
@@ -50,19 +53,25 @@ impl Talk {
     fn calling() -> (Self, String) {
         let mut talk = Self::new();
         talk.stanza("m1", "Hi Bob");
-        let invite = talk.world.expect_sip();
-        talk.ours = path_of(&invite);
-        talk.accept(&invite, "passive");
-        assert!(talk.world.expect_sip().starts_with("ACK "));
-        assert_eq!(talk.world.wire, ["connect 10.0.0.9:9000"]);
-        talk.world.wire.clear();
-        talk.connection = talk.world.wired.unwrap();
-        let event = Event::Connected { connection: talk.connection, local: None, tls: None };
-        talk.event(event);
-        let bodiless = talk.world.wire.remove(0);
-        assert!(!bodiless.contains("Content-Type"), "{bodiless}");
-        talk.respond(&bodiless, 200);
+        let invite = talk.dial();
         (talk, invite)
+    }
+
+    /// Bob accepts our INVITE, which it returns, and we dial.
+    fn dial(&mut self) -> String {
+        let invite = self.world.expect_sip();
+        self.ours = path_of(&invite);
+        self.accept(&invite, "passive");
+        assert!(self.world.expect_sip().starts_with("ACK "));
+        assert_eq!(self.world.wire, ["connect 10.0.0.9:9000"]);
+        self.world.wire.clear();
+        self.connection = self.world.wired.unwrap();
+        let event = Event::Connected { connection: self.connection, local: None, tls: None };
+        self.event(event);
+        let bodiless = self.world.wire.remove(0);
+        assert!(!bodiless.contains("Content-Type"), "{bodiless}");
+        self.respond(&bodiless, 200);
+        invite
     }
 
     fn dialled(&mut self) {
@@ -132,7 +141,7 @@ impl Talk {
     }
 
     fn accept(&mut self, invite: &str, setup: &str) {
-        let body = description(setup, BOB);
+        let body = description(setup, BOB).replace("text/plain application/im-iscomposing+xml", self.types);
         let lines: Vec<_> = ["Via", "From", "Call-ID", "CSeq"]
             .iter()
             .map(|name| format!("{name}: {}\r\n", header(invite, name)))
@@ -245,6 +254,67 @@ fn a_message_that_bob_refuses_comes_back_and_one_that_is_lost_behind_him_too() {
 
     let (_, error) = talk.world.expect_stanza();
     assert_eq!((error.attr("type"), error.attr("id")), (Some("error"), Some("m2")));
+}
+
+#[test]
+fn where_texts_go_in_envelopes_bob_is_asked_to_say_that_he_saw_one() {
+    let mut talk = Talk::new();
+    talk.types = "message/cpim\r\na=accept-wrapped-types:text/plain";
+    talk.world.xmpp(
+        "<message xmlns='jabber:server' from='ann@x.example/desk' to='bob@s.example' id='m1' type='chat'>\
+         <body>Hi Bob</body><markable xmlns='urn:xmpp:chat-markers:0'/></message>",
+    );
+    talk.dial();
+    let send = talk.expect_send();
+    assert!(send.contains("imdn.Disposition-Notification: display\r\n"), "{send}");
+    talk.respond(&send, 200);
+    let seen = |message_id: &str, what: &str| {
+        format!(
+            "<imdn xmlns='urn:ietf:params:xml:ns:imdn'><message-id>{message_id}</message-id>\
+             <{what}-notification><status><{what}ed/></status></{what}-notification></imdn>"
+        )
+    };
+    let message_id = header(&send, "imdn.Message-ID").to_owned();
+
+    let told = [
+        ("aaab", seen("other", "display")),
+        ("aaac", seen(&message_id, "display")),
+        ("aaad", seen(&message_id, "display")),
+    ];
+    for (name, document) in told {
+        let headers = format!("Message-ID: {name}\r\n");
+        talk.send(name, &headers, Some(("message/imdn+xml", &document)));
+        assert_eq!(talk.expect_code(), "200");
+    }
+
+    let (_, marker) = talk.world.expect_stanza();
+    assert_eq!(marker.child("displayed", ns::MARKERS).unwrap().attr("id"), Some("m1"));
+    assert_eq!(marker.attr("to"), Some("ann@x.example/desk"));
+    assert!(!marker.has_child("body", ns::SERVER));
+}
+
+#[test]
+fn a_receipt_is_told_over_the_connection() {
+    let (mut talk, _) = Talk::called();
+    let envelope = "From: <sip:bob@s.example>\r\nTo: <sip:ann@x.example>\r\nNS: imdn <urn:ietf:params:imdn>\r\n\
+                    imdn.Message-ID: b1\r\nimdn.Disposition-Notification: positive-delivery\r\n\r\n\
+                    Content-Type: text/plain\r\n\r\nHallo";
+    talk.send("bbbb", "Message-ID: m1aa\r\n", Some(("message/cpim", envelope)));
+    let (n, stanza) = talk.world.expect_stanza();
+    talk.world.partner_has(n);
+    assert_eq!(talk.expect_code(), "200");
+
+    let id = stanza.attr("id").unwrap();
+    talk.world.xmpp(&format!(
+        "<message xmlns='jabber:server' from='ann@x.example/desk' to='bob@s.example'>\
+         <received xmlns='urn:xmpp:receipts' id='{id}'/></message>"
+    ));
+
+    let told = talk.expect_send();
+    assert!(told.contains("<message-id>b1</message-id>") && told.contains("<delivered/>"), "{told}");
+    talk.respond(&told, 200);
+    talk.stanza("m2", "again");
+    assert!(talk.expect_send().contains("again"));
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! Telling a SIP user what became of a message that was accepted with 202 and could not be delivered.
 
 use bytes::Bytes;
-use sip_types::header::{CallId, NameAddr};
-use sip_types::{HeaderText, Uri};
+use sip_types::header::{CallId, ContentType, NameAddr};
+use sip_types::{HeaderText, SipUri, Uri};
 use xmpp_types::jid::Jid;
 use xmpp_types::stanza_error::StanzaError;
 
@@ -40,19 +40,61 @@ pub fn failure_report_to_sip(
     report: &FailureReport<'_>,
     profile: Profile,
 ) -> Result<MessageToSip, Unmappable> {
-    let from_jid = report.recipient.to_bare().into();
-    let to_jid = sender_to_jid(report.sender)?;
+    let hashes = Fields::of("failure report").with(report.id.as_bytes()).finish();
+    message(report.recipient, report.sender, profile, hashes, |from, to| {
+        match report.notification.filter(|asked| asked.negative) {
+            Some(asked) => {
+                let told = disposition_to_sip(asked, Disposed::Failed, from.as_str(), to.as_str());
+                (told.content_type, told.body)
+            }
+            None => (plain_text(), Bytes::from(words(report))),
+        }
+    })
+}
+
+/// Returns the MESSAGE that tells `sender` what became of the text that asked for it (RFC 5438 §7.2.1): that
+/// `recipient`'s device has it, or that it was seen.
+///
+/// # Errors
+/// Says why an address has no SIP form.
+pub fn disposition_message(
+    recipient: &Jid,
+    sender: &Uri,
+    asked: &NotificationRequest,
+    what: Disposed,
+    profile: Profile,
+) -> Result<MessageToSip, Unmappable> {
+    let kind = match what {
+        Disposed::Delivered => "delivered",
+        Disposed::Failed => "failed",
+        Disposed::Displayed => "displayed",
+    };
+    let hashes = Fields::of("disposition")
+        .with(recipient.bare_str().as_bytes())
+        .with(sender.to_string().as_bytes())
+        .with(asked.message_id.as_bytes())
+        .with(kind.as_bytes())
+        .finish();
+    let message = message(recipient, sender, profile, hashes, |from, to| {
+        let told = disposition_to_sip(asked, what, from.as_str(), to.as_str());
+        (told.content_type, told.body)
+    })?;
+    Ok(MessageToSip { content_language: None, ..message })
+}
+
+/// Returns a MESSAGE of the gateway's own to `sender`, which comes from `recipient`.
+fn message(
+    recipient: &Jid,
+    sender: &Uri,
+    profile: Profile,
+    (hash, tag): (String, String),
+    content: impl FnOnce(&SipUri, &SipUri) -> (ContentType, Bytes),
+) -> Result<MessageToSip, Unmappable> {
+    let from_jid = recipient.to_bare().into();
+    let to_jid = sender_to_jid(sender)?;
     let request_uri = jid_to_sip(&to_jid, profile)?;
     let from = jid_to_sip(&from_jid, profile)?;
-    let (hash, tag) = Fields::of("failure report").with(report.id.as_bytes()).finish();
-    let wanted = report.notification.filter(|asked| asked.negative);
-    let (content_type, body) = match wanted {
-        Some(asked) => {
-            let told = disposition_to_sip(asked, Disposed::Failed, from.as_str(), request_uri.as_str());
-            (told.content_type, told.body)
-        }
-        None => (plain_text(), Bytes::from(words(report))),
-    };
+    let (content_type, body) = content(&from, &request_uri);
     Ok(MessageToSip {
         id: None,
         display_requested: false,

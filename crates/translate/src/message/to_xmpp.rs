@@ -14,7 +14,7 @@ use crate::address::{Unmappable, says_more, sender_to_jid, sip_to_jid};
 use crate::error::{Refusal, language_header};
 use crate::hash::Fields;
 use crate::loss::{Loss, Losses, Translated};
-use crate::session::heard_signal;
+use crate::session::{heard_signal, push_wishes};
 use crate::text::clean_for_xml;
 
 /// Translates a MESSAGE request.
@@ -172,5 +172,6 @@ fn stanza(
     }
     stanza.push_child(Element::new(ns::SERVER, "body").with_text(said.text.as_ref()));
     stanza.push_child(Element::new(ns::SERVER, "thread").with_text(request.call_id().as_str()));
+    push_wishes(&mut stanza, said.notification.as_ref());
     stanza
 }

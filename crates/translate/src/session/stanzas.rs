@@ -7,6 +7,7 @@ use xmpp_types::xml::Element;
 
 use super::hear::HeardText;
 use super::typing::ChatState;
+use crate::message::NotificationRequest;
 
 /// Who talks to whom, and in which window.
 #[derive(Clone, Copy, Debug)]
@@ -35,15 +36,19 @@ pub fn text_stanza(parties: &Parties<'_>, text: &HeardText, state: Option<ChatSt
     if let Some(state) = state {
         stanza.push_child(Element::new(ns::CHAT_STATES, state.name()));
     }
-    if let Some(asked) = &text.notification {
-        if asked.positive {
-            stanza.push_child(Element::new(ns::RECEIPTS, "request"));
-        }
-        if asked.display {
-            stanza.push_child(Element::new(ns::MARKERS, "markable"));
-        }
-    }
+    push_wishes(&mut stanza, text.notification.as_ref());
     stanza
+}
+
+/// Asks the XMPP user's client for what the sender of a text wants to be told of it (XEP-0184 §5.1, XEP-0333 §4).
+pub(crate) fn push_wishes(stanza: &mut Element, asked: Option<&NotificationRequest>) {
+    let Some(asked) = asked else { return };
+    if asked.positive {
+        stanza.push_child(Element::new(ns::RECEIPTS, "request"));
+    }
+    if asked.display {
+        stanza.push_child(Element::new(ns::MARKERS, "markable"));
+    }
 }
 
 /// Returns a chat state as a stanza that nobody stores (XEP-0334 §4.2, XEP-0085 §5.6).
