@@ -2,7 +2,8 @@
 //!
 //! Each peer has a bucket that fills by its rate and holds a tenth of a second's worth. A request that finds
 //! it empty waits for its turn; nothing is dropped. A peer that is new to us, because we have just started,
-//! is approached slowly: 5 requests a second, 5 more with each second. Responses and ACKs are not paced.
+//! is approached slowly: with a third of its rate, and as much more with each second, but by 5 at least.
+//! Responses and ACKs are not paced.
 
 use std::collections::VecDeque;
 use std::hash::BuildHasherDefault;
@@ -70,8 +71,8 @@ enum Turn {
     Later(u64),
 }
 
-/// The rate that a peer is approached with at first, and by which it grows in each second.
-const RAMP: u32 = 5;
+/// The least rate that a peer is approached with at first, and by which it grows in each second.
+const RAMP_MIN: u32 = 5;
 
 impl Pacing {
     pub fn new() -> Self {
@@ -154,7 +155,8 @@ impl Bucket {
 
     fn rate(&self, now: Now) -> u32 {
         let seconds = u32::try_from(now.moment.since(self.started_at).as_secs()).unwrap_or(u32::MAX);
-        self.per_second.min(RAMP.saturating_mul(seconds.saturating_add(1)))
+        let ramp = RAMP_MIN.max(self.per_second.div_ceil(3));
+        self.per_second.min(ramp.saturating_mul(seconds.saturating_add(1)))
     }
 
     fn spacing(&self, now: Now) -> Duration {

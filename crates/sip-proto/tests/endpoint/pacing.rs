@@ -21,6 +21,21 @@ fn a_peer_gets_its_rate_and_no_more_and_nothing_is_dropped() {
 }
 
 #[test]
+fn a_high_rate_is_reached_in_three_seconds_too() {
+    let mut world = World::default();
+    let route = paced(300);
+    for key in 0..900 {
+        world.send(key, ours(Method::Message, 2), &route);
+    }
+
+    for (second, least, most) in [(1, 100, 120), (2, 300, 330), (3, 590, 640), (4, 890, 900)] {
+        world.at(second * 1000 - 1);
+        let sent = sent(&world);
+        assert!((least..=most).contains(&sent), "{sent} before second {second}");
+    }
+}
+
+#[test]
 fn an_idle_peer_is_sent_to_at_once() {
     let mut world = World::default();
     let route = paced(15);

@@ -175,8 +175,8 @@ static DOMAIN: Section = Section {
             1,
             100_000,
             "How many requests a second go to its servers at most. More than that wait, texts before presence; \
-             none is dropped. After a start the rate grows by 5 each second. Domains with the same `next-hop` \
-             share it.",
+             none is dropped. After a start the rate begins with a third of it and is reached in three seconds, \
+             or grows by 5 each second if that is more. Domains with the same `next-hop` share it.",
         )
         .absent("15 for `microsoft` and `cisco`; for the others as they come"),
     ],
