@@ -19,9 +19,11 @@ mod peer;
 mod process;
 mod prosody;
 mod report;
+mod sessions;
 mod sip;
 mod site;
 mod streams;
+mod talks;
 mod xmpp;
 mod yardstick;
 
@@ -34,8 +36,9 @@ use clap::Parser;
 use ledger::Pace;
 use measure::{Path as Measured, Series};
 use report::Report;
+use sessions::Sessions;
 use site::{Credentials, Shape, Site, TRANSPORTS};
-use yardstick::{DIRECT, Relay, THROUGH};
+use yardstick::{DIRECT, IN_SESSIONS, Relay, THROUGH};
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
@@ -58,6 +61,9 @@ struct Arguments {
     /// How many idle streams are opened and held.
     #[arg(long, default_value_t = 5000)]
     streams: usize,
+    /// How many idle SIP sessions are opened and held.
+    #[arg(long, default_value_t = 10_000)]
+    sessions: usize,
     /// Only paths whose name contains this.
     #[arg(long, value_name = "TEXT", default_value = "")]
     only: String,
@@ -84,7 +90,8 @@ struct Arguments {
 fn main() -> ExitCode {
     let mut arguments = Arguments::parse();
     if arguments.quick {
-        (arguments.runs, arguments.seconds, arguments.window, arguments.streams) = (1, 0.4, 50, 100);
+        (arguments.runs, arguments.seconds, arguments.window) = (1, 0.4, 50);
+        (arguments.streams, arguments.sessions) = (100, 100);
     }
     let home = arguments
         .keep
@@ -157,9 +164,13 @@ fn measure(arguments: &Arguments, home: &Path) -> Result<Report, String> {
             arguments.measure_all(site_paths(&site, shape, words), &mut report);
         }
     }
+    arguments.measure_sessions(&gangway, home, &credentials, &mut report)?;
     arguments.measure_proxies(&gangway, home, &credentials, &mut report)?;
     if !arguments.quick && arguments.wants_any(&relay_names()) {
         let relay = Relay::start(kamailio, &home.join("relay"), &credentials)?;
+        if arguments.wants(&relay_names()[IN_SESSIONS]) {
+            Sessions::of(&relay.sender, IN_SESSIONS).open_for_all()?;
+        }
         arguments.measure_all(relay_paths(&relay), &mut report);
     }
     Ok(report)
@@ -211,6 +222,36 @@ impl Arguments {
 
     fn wants_any(&self, names: &[String]) -> bool {
         names.iter().any(|name| self.wants(name))
+    }
+
+    /// Conversations as Skype for Business holds them: what is said in sessions, and sessions that are held.
+    fn measure_sessions(
+        &self,
+        gangway: &Path,
+        home: &Path,
+        credentials: &Credentials,
+        report: &mut Report,
+    ) -> Result<(), String> {
+        let names = ["SIP TLS to XMPP, in sessions", "XMPP to SIP TLS, in sessions", "sessions held"];
+        let start = |own: &str| Site::start(gangway, &home.join(own), Shape::Sessions, credentials);
+        if self.wants(names[0]) || self.wants(names[1]) {
+            let site = start("sessions")?;
+            Sessions::of(&site.agent, 0).open_for_all()?;
+            let processes = || site.processes.iter().collect();
+            let (agent, partner) = (&site.agent, &site.partner);
+            let paths = vec![
+                Measured { name: names[0].into(), from: agent, way: 0, to: partner, processes: processes() },
+                Measured { name: names[1].into(), from: partner, way: 0, to: agent, processes: processes() },
+            ];
+            self.measure_all(paths, report);
+        }
+        if self.wants(names[2]) {
+            let site = start("held-sessions")?;
+            let rest = if self.quick { Duration::ZERO } else { sessions::REST };
+            let (process, count) = (&site.processes[0], self.sessions);
+            report.held.push(Sessions::of(&site.agent, 0).hold(names[2], process, count, rest)?);
+        }
+        Ok(())
     }
 
     /// The proxy alone, and Prosody beside it: stanzas, and streams that are held.

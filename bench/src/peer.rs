@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -18,6 +19,21 @@ pub enum Command {
     Send(Arc<Run>, usize),
     /// Take what comes from another generator.
     Receive(Arc<Run>),
+    /// Open sessions, and leave them open.
+    Open(Opening),
+}
+
+/// Sessions to open.
+#[derive(Clone, Debug)]
+pub struct Opening {
+    /// By which way.
+    pub way: usize,
+    /// How many.
+    pub count: usize,
+    /// Those that are open are counted here.
+    pub open: Arc<AtomicUsize>,
+    /// Those that were refused are counted here.
+    pub refused: Arc<AtomicUsize>,
 }
 
 /// What a generator emits.

@@ -16,7 +16,7 @@ pub struct Report {
     pub throughput: Vec<Series>,
     /// At a fixed rate.
     pub latency: Vec<Series>,
-    /// Streams that were opened and held.
+    /// Streams and sessions that were opened and held.
     pub held: Vec<Held>,
     /// Under which conditions.
     pub conditions: Vec<(&'static str, String)>,
@@ -36,7 +36,7 @@ impl Report {
             out.push_str(&format!("\nAt a fixed rate (medians)\n{}\n", self.latency_table()));
         }
         if !self.held.is_empty() {
-            out.push_str(&format!("\nStreams opened, proved and held\n{}\n", self.held_table()));
+            out.push_str(&format!("\nStreams and sessions opened and held\n{}\n", self.held_table()));
         }
         for flaw in self.flaws() {
             out.push_str(&format!("NOT WHOLE: {flaw}\n"));
@@ -111,7 +111,7 @@ impl Report {
     fn held_table(&self) -> Table {
         let mut table = Table::new();
         table.load_style(presets::ASCII_MARKDOWN);
-        table.set_header(["server", "streams", "opened/s", "opened/CPU-s", "memory for each"]);
+        table.set_header(["what", "open", "opened/s", "opened/CPU-s", "memory for each"]);
         for held in &self.held {
             table.add_row([
                 held.name.clone(),

@@ -1,4 +1,5 @@
-//! The SIP side: a user agent server and client that sends MESSAGE and answers 200, and does nothing else.
+//! The SIP side: a user agent server and client that sends MESSAGE, by itself or in sessions, and answers 200,
+//! and does nothing else.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -10,11 +11,12 @@ use net::Role;
 use net_types::{Bytes, ConnectionId, Event, ListenerId, Order, Remote, TlsClient};
 use sip_types::framing::Limits;
 use sip_types::message::{Message, Request, Response};
-use sip_types::{Frame, StreamFramer, parse_datagram};
+use sip_types::{Frame, Method, StreamFramer, parse_datagram};
 
 use crate::ledger::Run;
 use crate::pacing::{Sending, USERS, number_of, text};
 use crate::peer::{Command, Emitted};
+use crate::talks::{Talks, accept};
 
 /// How requests travel.
 #[derive(Clone, Debug)]
@@ -25,6 +27,17 @@ pub enum Transport {
     Tcp,
     /// A stream over TLS.
     Tls(TlsClient),
+}
+
+impl Transport {
+    /// Returns its name in Via.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Udp(_) => "UDP",
+            Self::Tcp => "TCP",
+            Self::Tls(_) => "TLS",
+        }
+    }
 }
 
 /// Where requests may be sent.
@@ -38,6 +51,8 @@ pub struct Way {
     pub from_domain: String,
     /// The recipients' domain.
     pub to_domain: String,
+    /// Whether messages are sent in sessions, which must have been opened.
+    pub in_sessions: bool,
 }
 
 /// The agent.
@@ -49,6 +64,8 @@ pub struct Agent {
     sending: Option<Sending>,
     /// What waits for the connection.
     waiting: usize,
+    /// The sessions that were opened, all by one way.
+    talks: Talks,
     outputs: VecDeque<Emitted>,
 }
 
@@ -69,6 +86,7 @@ impl Agent {
             receiving: None,
             sending: None,
             waiting: 0,
+            talks: Talks::default(),
             outputs: VecDeque::new(),
         }
     }
@@ -116,7 +134,11 @@ impl Agent {
                 break;
             };
             let start = run.len();
-            print_request(number, way, self.local, &mut run);
+            if way.in_sessions {
+                self.talks.print_message(number, way, self.local, &mut run);
+            } else {
+                print_request(number, way, self.local, &mut run);
+            }
             if let Transport::Udp(socket) = way.transport {
                 let bytes = Bytes::copy_from_slice(&run[start..]);
                 self.outputs.push_back(Emitted::Order(Order::SendDatagram { socket, to: way.to, bytes }));
@@ -150,6 +172,21 @@ impl Agent {
     }
 
     fn take_request(&mut self, request: &Request, source: Source) {
+        let mut out = Vec::with_capacity(1024);
+        match request.method() {
+            Method::Message => self.count(request, source),
+            Method::Invite => {
+                accept(request, self.local, &mut out);
+                return self.answer(out, source);
+            }
+            Method::Ack => return,
+            _ => {}
+        }
+        Response::to(request, 200).print(&mut out);
+        self.answer(out, source);
+    }
+
+    fn count(&self, request: &Request, source: Source) {
         match (number_of(request.body()), &self.receiving) {
             (Some(number), Some(run)) => match source {
                 Source::Stream(_) => run.arrived(number),
@@ -157,21 +194,46 @@ impl Agent {
             },
             _ => self.strange(),
         }
-        let mut out = Vec::with_capacity(512);
-        Response::to(request, 200).print(&mut out);
-        self.answer(out, source);
     }
 
     fn take_response(&mut self, response: &Response) {
-        let (Some(sending), Some(cseq)) = (&self.sending, response.cseq()) else { return };
+        let Some(cseq) = response.cseq().filter(|_| response.status() >= 200) else { return };
+        if cseq.method == Method::Invite {
+            return self.accepted(response);
+        }
+        let Some(sending) = &self.sending else { return };
+        let in_sessions = self.ways.get(sending.way).is_some_and(|way| way.in_sessions);
+        let number = if in_sessions { self.talks.number_of(cseq.number) } else { cseq.number };
         match response.status() {
-            100..=199 => return,
-            200 => sending.run.settled(cseq.number),
+            200 => sending.run.settled(number),
             // 202 is a promise, not the truth about delivery.
-            _ => sending.run.refused(cseq.number),
+            _ => sending.run.refused(number),
         }
         let more = sending.after_one_settled();
         self.send(more);
+    }
+
+    /// Opens as many sessions as may be under way at once.
+    fn call(&mut self) {
+        let Some(at) = self.talks.way().filter(|at| self.is_open(connection_of(*at))) else { return };
+        let Some(way) = self.ways.get(at) else { return };
+        let mut run = Vec::new();
+        self.talks.print_invites(way, self.local, &mut run);
+        if !run.is_empty() {
+            let connection = connection_of(at);
+            self.outputs.push_back(Emitted::Order(Order::Send { connection, bytes: run.into() }));
+        }
+    }
+
+    fn accepted(&mut self, response: &Response) {
+        let Some((at, way)) = self.talks.way().and_then(|at| Some((at, self.ways.get(at)?))) else { return };
+        let mut ack = Vec::new();
+        self.talks.take_answer(response, way, self.local, &mut ack);
+        if !ack.is_empty() {
+            let connection = connection_of(at);
+            self.outputs.push_back(Emitted::Order(Order::Send { connection, bytes: ack.into() }));
+        }
+        self.call();
     }
 
     fn answer(&mut self, bytes: Vec<u8>, source: Source) {
@@ -202,6 +264,7 @@ impl Role for Agent {
                 self.open(connection);
                 let waiting = std::mem::take(&mut self.waiting);
                 self.send(waiting);
+                self.call();
             }
             Event::Bytes { connection, bytes } => self.hear(connection, &bytes),
             Event::Closed { connection, .. } => self.framers.retain(|(known, _)| *known != connection),
@@ -219,7 +282,13 @@ impl Role for Agent {
     fn handle_command(&mut self, command: Command, now: Now) {
         match command {
             Command::Receive(run) => self.receiving = Some(run),
+            Command::Open(opening) => {
+                self.dial(opening.way);
+                self.talks.open(opening);
+                self.call();
+            }
             Command::Send(run, way) => {
+                self.talks.begin();
                 let (sending, count) = Sending::begin(run, way, now);
                 self.sending = Some(sending);
                 self.waiting = 0;
@@ -256,11 +325,7 @@ fn connection_of(way: usize) -> ConnectionId {
 /// Prints a MESSAGE as a user agent would; its CSeq is the message's number.
 fn print_request(number: u32, way: &Way, local: SocketAddr, out: &mut Vec<u8>) {
     use std::io::Write as _;
-    let transport = match way.transport {
-        Transport::Udp(_) => "UDP",
-        Transport::Tcp => "TCP",
-        Transport::Tls(_) => "TLS",
-    };
+    let transport = way.transport.name();
     let (user, from_domain, to_domain) = (number % USERS, &way.from_domain, &way.to_domain);
     let text = text(number);
     // Distinct in every run: a server remembers what it has answered.

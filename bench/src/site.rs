@@ -28,6 +28,8 @@ pub const TRANSPORTS: [&str; 3] = ["tls", "tcp", "udp"];
 pub enum Shape {
     /// `gangway run`.
     OneProcess,
+    /// The same, with Microsoft's profile: texts are exchanged in sessions, over TLS.
+    Sessions,
     /// `gangway proxy` and `gangway gateway`, the link over TLS between them.
     TwoProcesses,
     /// `gangway proxy`, and a generator in the gateway's place.
@@ -140,7 +142,7 @@ impl Site {
         let local = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
 
         let roles: &[&'static str] = match shape {
-            Shape::OneProcess => &["run"],
+            Shape::OneProcess | Shape::Sessions => &["run"],
             Shape::TwoProcesses => &["proxy", "gateway"],
             Shape::ProxyAlone => &["proxy"],
         };
@@ -178,6 +180,7 @@ impl Site {
             to: local(sip[at]),
             from_domain: domain_of(transport),
             to_domain: PARTNER.to_owned(),
+            in_sessions: shape == Shape::Sessions,
         };
         let agent = Agent::new(TRANSPORTS.iter().enumerate().map(way).collect(), places.agent[2]);
         Ok(Self { partner, agent: Peer::start("agent", agent, agent_listeners, tls)?, processes, xmpp })
@@ -226,7 +229,7 @@ fn write_configuration(
         fs::write(file(role), text).map_err(|why| why.to_string())
     };
     match shape {
-        Shape::OneProcess => write("run", &format!("{proxy}{gateway}"))?,
+        Shape::OneProcess | Shape::Sessions => write("run", &format!("{proxy}{gateway}"))?,
         Shape::TwoProcesses => {
             write("proxy", &proxy)?;
             write("gateway", &gateway)?;
@@ -249,7 +252,7 @@ fn proxy(shape: Shape, places: &Places) -> String {
         places.xmpp,
         places.partner,
     );
-    if shape != Shape::OneProcess {
+    if !matches!(shape, Shape::OneProcess | Shape::Sessions) {
         let _ = write!(
             text,
             "[proxy.link]\nlisten = \"127.0.0.1:{}\"\nidentity = \"edge\"\ntrust = \"all\"\n\
@@ -264,14 +267,22 @@ fn gateway(shape: Shape, places: &Places) -> String {
     let mut text = format!("[gateway]\nname = \"{GATEWAY}\"\nstore = \"gateway.db\"\n");
     for ((transport, port), agent) in TRANSPORTS.iter().zip(places.sip).zip(&places.agent) {
         let certificate = if *transport == "tls" { "identity = \"gateway\"\ntrust = \"all\"\n" } else { "" };
+        let more = match shape {
+            // What servers can take is not measured, but what we can give them.
+            Shape::Sessions if *transport == "tls" => "profile = \"microsoft\"\nrequest-rate = 100000\n",
+            _ => "trusted-addresses = [\"127.0.0.0/8\"]\n",
+        };
         let _ = write!(
             text,
             "[[gateway.listen]]\ntransport = \"{transport}\"\naddress = \"127.0.0.1:{port}\"\n\
              name = \"127.0.0.1:{port}\"\n{certificate}\
              [[gateway.domain]]\ndomain = \"{}\"\nnext-hop = \"sip:{agent};transport={transport}\"\n\
-             trusted-names = [\"{SERVER}\"]\ntrusted-addresses = [\"127.0.0.0/8\"]\n",
+             trusted-names = [\"{SERVER}\"]\n{more}",
             domain_of(transport),
         );
+    }
+    if shape == Shape::Sessions {
+        text.push_str("[gateway.conversations]\nopen = 100000\nopen-per-domain = 100000\n");
     }
     if shape == Shape::TwoProcesses {
         let _ = write!(

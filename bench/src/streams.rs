@@ -19,14 +19,14 @@ use crate::process::Process;
 use crate::site::{Credentials, trust};
 use crate::xmpp::METHODS;
 
-/// What streams cost a server.
+/// What streams, or sessions, cost a server.
 #[derive(Clone, Debug)]
 pub struct Held {
     /// Whose.
     pub name: String,
     /// How many were open at the same time.
     pub streams: usize,
-    /// How many were opened a second: TCP, TLS with a certificate on each side, SASL EXTERNAL.
+    /// How many were opened a second.
     pub per_second: f64,
     /// Seconds of processors of the server for each, in microseconds.
     pub cost: f64,
@@ -69,15 +69,12 @@ pub fn hold(
     })
 }
 
-fn wait_for(open: &AtomicUsize, lost: &AtomicUsize, count: usize) -> Result<(), String> {
+/// Waits until `count` are open and none is lost.
+pub fn wait_for(open: &AtomicUsize, lost: &AtomicUsize, count: usize) -> Result<(), String> {
     let deadline = Instant::now() + Duration::from_secs(120);
     while open.load(Relaxed) < count {
         if Instant::now() > deadline || lost.load(Relaxed) > 0 {
-            return Err(format!(
-                "{} of {count} streams opened, {} lost",
-                open.load(Relaxed),
-                lost.load(Relaxed)
-            ));
+            return Err(format!("{} of {count} opened, {} lost", open.load(Relaxed), lost.load(Relaxed)));
         }
         sleep(Duration::from_millis(5));
     }

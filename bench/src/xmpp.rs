@@ -279,6 +279,7 @@ impl Role for Partner {
     fn handle_command(&mut self, command: Command, now: Now) {
         match command {
             Command::Receive(run) => self.receiving = Some(run),
+            Command::Open(_) => {}
             Command::Send(run, way) => {
                 let (sending, count) = Sending::begin(run, way, now);
                 self.sending = Some(sending);

@@ -24,7 +24,9 @@ pub struct Relay {
 }
 
 /// The first ways of the sender, which lead through Kamailio.
-pub const THROUGH: [&str; 2] = ["UDP", "TCP"];
+pub const THROUGH: [&str; 3] = ["UDP", "TCP", "TCP in sessions"];
+/// Which of them has sessions.
+pub const IN_SESSIONS: usize = 2;
 /// The ways after them, which lead from one agent to the other at once.
 pub const DIRECT: [&str; 3] = ["UDP", "TCP", "TLS"];
 
@@ -51,6 +53,7 @@ impl Relay {
             to,
             from_domain: "sender.example".to_owned(),
             to_domain: "receiver.example".to_owned(),
+            in_sessions: false,
         };
         let socket = Transport::Udp(ListenerId(0));
         // Without Kamailio its places are taken by the agent itself, so that the numbers stay.
@@ -58,6 +61,7 @@ impl Relay {
         let ways = vec![
             way(socket.clone(), by_udp),
             way(Transport::Tcp, by_tcp),
+            Way { in_sessions: true, ..way(Transport::Tcp, by_tcp) },
             way(socket, far[0]),
             way(Transport::Tcp, far[1]),
             way(Transport::Tls(client()), far[2]),
