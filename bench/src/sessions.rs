@@ -46,8 +46,8 @@ impl<'a> Sessions<'a> {
         count: usize,
         rest: Duration,
     ) -> Result<Held, String> {
-        // What is built once, and is grown by requests, is not of the sessions.
-        self.open(count / 5)?;
+        // As many are open before: what is built once, and what so many requests take, is not of the sessions.
+        self.open(count)?;
         sleep(rest);
         let (memory, used, begun) = (process.resident(), process.used(), Instant::now());
         self.open(count)?;
