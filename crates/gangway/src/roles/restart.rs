@@ -43,6 +43,8 @@ fn compare_proxies(before: &Proxy, after: &Proxy, compare: &mut impl FnMut(&'sta
     let link = |link: &ProxyLink| (link.listen.value, link.identity.value.clone(), link.trust.value.clone());
     compare("`listen` of `[proxy.link]`", before.link.as_ref().map(link) == after.link.as_ref().map(link));
     compare("`resolver` of `[proxy]`", before.resolver == after.resolver);
+    let anchors = |proxy: &Proxy| proxy.dnssec_anchors.as_ref().map(|at| at.value.clone());
+    compare("`dnssec-anchors` of `[proxy]`", anchors(before) == anchors(after));
     compare("`send-buffer` of `[proxy.limits]`", before.limits.send_buffer == after.limits.send_buffer);
 }
 
@@ -55,7 +57,8 @@ fn compare_gateways(before: &Gateway, after: &Gateway, compare: &mut impl FnMut(
     let listen = |listen: &SipListen| {
         let named = |name: &Option<crate::config::At<String>>| name.as_ref().map(|at| at.value.clone());
         let host = listen.name.as_ref().map(|at| at.value.clone());
-        (listen.transport.value, listen.address.value, host, named(&listen.identity), named(&listen.trust))
+        let place = (listen.transport.value, listen.address.value, host);
+        (place, named(&listen.identity), named(&listen.trust), listen.open_ssl.value)
     };
     let listeners = |gateway: &Gateway| gateway.listen.iter().map(listen).collect::<Vec<_>>();
     compare("`[[gateway.listen]]`", listeners(before) == listeners(after));
