@@ -28,7 +28,7 @@ impl Program {
         issued.write(&directory, "s").map_err(|why| why.to_string())?;
         let [low, high, ..] = std::process::id().to_le_bytes();
         let host = [127, 128 | (high & 0x3f), low, 1];
-        let (tcp, proxy) = (free(host)?, free(host)?);
+        let [tcp, proxy] = two_free_addresses(host)?;
         std::fs::write(directory.join("gangway.toml"), configuration(tcp, proxy)).map_err(words)?;
         let log = File::create(directory.join("log")).map_err(words)?;
         let child = Command::new(env!("CARGO_BIN_EXE_gangway"))
@@ -77,9 +77,14 @@ impl Drop for Program {
     }
 }
 
-fn free(host: [u8; 4]) -> Result<SocketAddr, String> {
-    let listener = TcpListener::bind(SocketAddr::from((host, 0))).map_err(|why| why.to_string())?;
-    listener.local_addr().map_err(|why| why.to_string())
+/// Returns two addresses that are free; both are held until both are known, so that they differ.
+fn two_free_addresses(host: [u8; 4]) -> Result<[SocketAddr; 2], String> {
+    let free =
+        || TcpListener::bind(SocketAddr::from((host, 0))).and_then(|held| Ok((held.local_addr()?, held)));
+    match (free(), free()) {
+        (Ok((one, _)), Ok((other, _))) => Ok([one, other]),
+        (Err(why), _) | (_, Err(why)) => Err(why.to_string()),
+    }
 }
 
 fn configuration(sip: SocketAddr, proxy: SocketAddr) -> String {

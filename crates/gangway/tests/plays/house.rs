@@ -42,10 +42,14 @@ pub fn host() -> [u8; 4] {
     [127, 64 | (high & 0x3f), low, NEXT.fetch_add(1, Ordering::Relaxed)]
 }
 
-/// Returns an address that is free.
-pub fn free_address(host: [u8; 4]) -> Result<SocketAddr, String> {
-    let listener = TcpListener::bind(SocketAddr::from((host, 0))).map_err(|why| why.to_string())?;
-    listener.local_addr().map_err(|why| why.to_string())
+/// Returns two addresses that are free; both are held until both are known, so that they differ.
+pub fn two_free_addresses(host: [u8; 4]) -> Result<[SocketAddr; 2], String> {
+    let free =
+        || TcpListener::bind(SocketAddr::from((host, 0))).and_then(|held| Ok((held.local_addr()?, held)));
+    match (free(), free()) {
+        (Ok((one, _)), Ok((other, _))) => Ok([one, other]),
+        (Err(why), _) | (_, Err(why)) => Err(why.to_string()),
+    }
 }
 
 impl House {

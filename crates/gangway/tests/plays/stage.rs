@@ -15,7 +15,7 @@ use xmpp_types::jid::{DomainName, Jid};
 use xmpp_types::stanza;
 use xmpp_types::xml::Element;
 
-use crate::house::{Addresses, House, free_address, host};
+use crate::house::{Addresses, House, host, two_free_addresses};
 use crate::peers::{Running, XmppWish, bind};
 
 /// The program between the servers of a play.
@@ -50,9 +50,10 @@ impl RealStage {
         for domain in domains {
             sockets.insert(domain.clone(), bind(host, ListenerKind::Tcp)?);
         }
+        let [proxy, gateway] = two_free_addresses(host)?;
         let addresses = Addresses {
-            proxy: free_address(host)?,
-            gateway: free_address(host)?,
+            proxy,
+            gateway,
             sip: sip_socket.local_address(),
             partners: sockets.iter().map(|(domain, bound)| (domain.clone(), bound.local_address())).collect(),
         };
