@@ -55,40 +55,22 @@ pub(super) fn categories(root: &Element, reading: &mut Reading<'_>) -> Result<()
     }
     let Some(state) = state else { return Ok(()) };
     let availability = inner(state, "availability").and_then(|element| number(&element.text()));
-    let mut available = Available::default();
-    let label = match availability.unwrap_or_default() {
+    let (show, label) = match availability.unwrap_or_default() {
         0 | 18000.. => {
             reading.push(None, None);
             return Ok(());
         }
         // None and unknown: nothing is said.
         1..3000 => return Ok(()),
-        3000..4500 => "",
-        4500..6000 => {
-            available.show = Show::Away;
-            "Inactive"
-        }
-        6000..7500 => {
-            available.show = Show::Dnd;
-            "Busy"
-        }
-        7500..9000 => {
-            available.show = Show::Dnd;
-            "Busy (inactive)"
-        }
-        9000..12000 => {
-            available.show = Show::Dnd;
-            "Do not disturb"
-        }
-        12000..15000 => {
-            available.show = Show::Away;
-            "Be right back"
-        }
-        15000..18000 => {
-            available.show = Show::Away;
-            "Away"
-        }
+        3000..4500 => (Show::Available, ""),
+        4500..6000 => (Show::Away, "Inactive"),
+        6000..7500 => (Show::Dnd, "Busy"),
+        7500..9000 => (Show::Dnd, "Busy (inactive)"),
+        9000..12000 => (Show::Dnd, "Do not disturb"),
+        12000..15000 => (Show::Away, "Be right back"),
+        15000..18000 => (Show::Away, "Away"),
     };
+    let mut available = Available { show, ..Available::default() };
     let token = inner(state, "activity").and_then(|activity| activity.attr("token"));
     let label = match reading.table.meaning(token.unwrap_or_default()) {
         // A token says why; only `out-of-office` says more than the number about how available.
