@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use net_types::{AddressRange, PeerCertificate, Remote, TlsClient, TrustVerdict};
-use sip_proto::endpoint::{self, Route, Source, Transport};
+use sip_proto::endpoint::{self, Listener, Route, Source, Transport};
 use sip_proto::msrp;
 use translate::message::{MessageKind, ToSipOptions, ToXmppOptions};
 use xmpp_types::jid::DomainName;
@@ -70,6 +70,23 @@ impl Settings {
     #[must_use]
     pub fn domain(&self, name: &DomainName) -> Option<&SipDomain> {
         self.domains.iter().find(|domain| domain.name == *name)
+    }
+
+    /// Returns the listener that the servers of a SIP domain reach us by.
+    #[must_use]
+    pub fn listener_towards(&self, name: &DomainName) -> Option<&Listener> {
+        let transport = match &self.domain(name)?.route {
+            Route::Fixed(hop) => hop.transport,
+            Route::Locate(hop) => hop.transport.unwrap_or(Transport::Tls),
+        };
+        self.listener_of(transport)
+    }
+
+    /// Returns the listener of a transport, or any.
+    #[must_use]
+    pub fn listener_of(&self, transport: Transport) -> Option<&Listener> {
+        let listeners = &self.sip.listeners;
+        listeners.iter().find(|listener| listener.transport == transport).or_else(|| listeners.first())
     }
 }
 

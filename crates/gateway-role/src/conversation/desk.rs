@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use clock_types::{Ids, Now};
-use sip_proto::endpoint::{Listener, Route, Transport};
+use sip_proto::endpoint::{Listener, Transport};
 use sip_proto::msrp::{self, Msrp, SessionKey};
 use sip_proto::session;
 use sip_types::header::{CallId, NameAddr};
@@ -190,18 +190,7 @@ impl Desk {
 
     /// Returns the listener that the peer's servers reach us by.
     pub fn listener_towards(&self, pair: &Pair) -> Option<&Listener> {
-        let domain = self.settings.domain(pair.sip.domain())?;
-        let transport = match &domain.route {
-            Route::Fixed(hop) => hop.transport,
-            Route::Locate(hop) => hop.transport.unwrap_or(Transport::Tls),
-        };
-        self.listener_of(transport)
-    }
-
-    /// Returns the listener of a transport, or any.
-    pub fn listener_of(&self, transport: Transport) -> Option<&Listener> {
-        let listeners = &self.settings.sip.listeners;
-        listeners.iter().find(|listener| listener.transport == transport).or_else(|| listeners.first())
+        self.settings.listener_towards(pair.sip.domain())
     }
 }
 

@@ -311,7 +311,7 @@ impl Conversations {
         if is_triggered {
             return Err(refused(488));
         }
-        let listener = self.desk.listener_of(transport).ok_or_else(|| refused(500))?;
+        let listener = self.desk.settings.listener_of(transport).ok_or_else(|| refused(500))?;
         let contact = contact(&pair.xmpp, listener).ok_or_else(|| refused(404))?;
         let known = self.pairs.get(&pair.key).and_then(|number| self.entries.get(number));
         let is_open = known.is_some_and(|entry| entry.conversation.is_open());
@@ -349,7 +349,7 @@ impl Conversations {
         transport: Transport,
         now: Now,
     ) -> Option<(Content, Option<Wire>)> {
-        let listener = self.desk.listener_of(transport)?.clone();
+        let listener = self.desk.settings.listener_of(transport)?.clone();
         let place = Place { host: &listener.host, port: listener.port };
         if self.desk.dialect_of(pair) != Dialect::Msrp {
             return Some((answer(request, place, request.uri())?, None));

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use clock_types::Ids;
-use sip_proto::endpoint::{Listener, Route, ServerKey, Transport};
+use sip_proto::endpoint::ServerKey;
 use sip_proto::subscription;
 use sip_types::header::{Event, HeaderName, NameAddr};
 use sip_types::{HeaderText, Request, Response};
@@ -92,13 +92,7 @@ impl Desk {
 
     /// Returns the address that requests to this XMPP user come to in dialogs with that SIP domain.
     pub fn contact(&self, user: &Jid, domain: &DomainName) -> Option<NameAddr> {
-        let transport = match &self.settings.domain(domain)?.route {
-            Route::Fixed(hop) => hop.transport,
-            Route::Locate(hop) => hop.transport.unwrap_or(Transport::Tls),
-        };
-        let listeners = &self.settings.sip.listeners;
-        let is_it = |listener: &&Listener| listener.transport == transport;
-        contact(user, listeners.iter().find(is_it).or_else(|| listeners.first())?)
+        contact(user, self.settings.listener_towards(domain)?)
     }
 
     /// Returns how documents for a SIP domain are written.

@@ -182,9 +182,7 @@ impl Watches {
                 slot
             }
         };
-        let Some(watch) = self.inward.get_mut(&slot) else { return };
-        watch.handle_subscribe(key, request, asked, &mut self.desk, now);
-        self.settle_inward(slot);
+        self.in_inward(slot, |watch, desk| watch.handle_subscribe(key, request, asked, desk, now));
     }
 
     /// Returns whose dialog a request with this To tag of ours is in.
@@ -203,39 +201,29 @@ impl Watches {
     pub fn handle_inside(&mut self, key: ServerKey, request: &Request, now: Now) {
         let tag = request.to().tag().unwrap_or_default();
         if let Some(slot) = self.outward_by_tag.get(tag).copied() {
-            if let Some(watch) = self.outward.get_mut(&slot) {
-                watch.handle_notify(key, request, &mut self.desk, now);
-            }
-            return self.settle_outward(slot);
+            return self.in_outward(slot, |watch, desk| watch.handle_notify(key, request, desk, now));
         }
         let Some(slot) = self.inward_by_tag.get(tag).copied() else {
             return self.desk.respond(key, Response::to(request, 481));
         };
         match admit(request, &self.desk.subscriptions, PIDF_TYPE) {
             Ok(asked) => {
-                if let Some(watch) = self.inward.get_mut(&slot) {
-                    watch.handle_inside(tag, key, request, &asked, &mut self.desk, now);
-                }
+                self.in_inward(slot, |watch, desk| {
+                    watch.handle_inside(tag, key, request, &asked, desk, now);
+                });
             }
             Err(refusal) => self.desk.respond(key, refusal),
         }
-        self.settle_inward(slot);
     }
 
     /// Hears the final answer to a request.
     pub fn handle_response(&mut self, name: WatchRequest, response: &Response, now: Now) {
         match self.desk.requests.remove(&name) {
             Some(Asker::Outward(slot)) => {
-                if let Some(watch) = self.outward.get_mut(&slot) {
-                    watch.handle_response(response, &mut self.desk, now);
-                }
-                self.settle_outward(slot);
+                self.in_outward(slot, |watch, desk| watch.handle_response(response, desk, now));
             }
             Some(Asker::Inward(slot, tag)) => {
-                if let Some(watch) = self.inward.get_mut(&slot) {
-                    watch.handle_response(&tag, response, &mut self.desk, now);
-                }
-                self.settle_inward(slot);
+                self.in_inward(slot, |watch, desk| watch.handle_response(&tag, response, desk, now));
             }
             None => {}
         }
@@ -245,16 +233,10 @@ impl Watches {
     pub fn handle_failure(&mut self, name: WatchRequest, failure: Failure, now: Now) {
         match self.desk.requests.remove(&name) {
             Some(Asker::Outward(slot)) => {
-                if let Some(watch) = self.outward.get_mut(&slot) {
-                    watch.handle_failure(failure, &mut self.desk, now);
-                }
-                self.settle_outward(slot);
+                self.in_outward(slot, |watch, desk| watch.handle_failure(failure, desk, now));
             }
             Some(Asker::Inward(slot, tag)) => {
-                if let Some(watch) = self.inward.get_mut(&slot) {
-                    watch.handle_failure(&tag, &failure, &mut self.desk, now);
-                }
-                self.settle_inward(slot);
+                self.in_inward(slot, |watch, desk| watch.handle_failure(&tag, &failure, desk, now));
             }
             None => {}
         }
@@ -265,10 +247,7 @@ impl Watches {
     pub fn handle_stop(&mut self, now: Now) {
         let slots: Vec<Slot> = self.inward.keys().copied().collect();
         for slot in slots {
-            if let Some(watch) = self.inward.get_mut(&slot) {
-                watch.handle_stop(&mut self.desk, now);
-            }
-            self.settle_inward(slot);
+            self.in_inward(slot, |watch, desk| watch.handle_stop(desk, now));
         }
     }
 
@@ -382,7 +361,12 @@ impl Watches {
     }
 
     fn with_outward(&mut self, pair: &Arc<Pair>, act: impl FnOnce(&mut Outward, &mut Desk)) {
-        let Some(slot) = self.outward_by_pair.get(&pair.key).copied() else { return };
+        if let Some(slot) = self.outward_by_pair.get(&pair.key).copied() {
+            self.in_outward(slot, act);
+        }
+    }
+
+    fn in_outward(&mut self, slot: Slot, act: impl FnOnce(&mut Outward, &mut Desk)) {
         if let Some(watch) = self.outward.get_mut(&slot) {
             act(watch, &mut self.desk);
         }
@@ -390,7 +374,12 @@ impl Watches {
     }
 
     fn with_inward(&mut self, pair: &Arc<Pair>, act: impl FnOnce(&mut Inward, &mut Desk)) {
-        let Some(slot) = self.inward_by_pair.get(&pair.key).copied() else { return };
+        if let Some(slot) = self.inward_by_pair.get(&pair.key).copied() {
+            self.in_inward(slot, act);
+        }
+    }
+
+    fn in_inward(&mut self, slot: Slot, act: impl FnOnce(&mut Inward, &mut Desk)) {
         if let Some(watch) = self.inward.get_mut(&slot) {
             act(watch, &mut self.desk);
         }
