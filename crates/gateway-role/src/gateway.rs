@@ -23,6 +23,7 @@ use crate::record::{NotStored, Record, Recovered, Ticket};
 use crate::settings::Settings;
 use crate::unknown::Unknown;
 use crate::watch::{WatchCount, WatchRequest, WatchState, Watches};
+use crate::watching::Unshown;
 
 /// What the gateway wants done, in order.
 #[derive(Clone, Debug, PartialEq)]
@@ -98,6 +99,7 @@ pub struct Gateway {
     pub(crate) next_watch_ticket: u64,
     /// Presence stanzas that are settled once a record is stored.
     pub(crate) unstored: BTreeMap<Ticket, (usize, ReceivedId)>,
+    pub(crate) unshown: Unshown,
     stopping: Option<Moment>,
     stopped: bool,
     pub(crate) outputs: VecDeque<Output>,
@@ -142,6 +144,7 @@ impl Gateway {
             dispositions: Dispositions::default(),
             next_watch_ticket: 0,
             unstored: BTreeMap::new(),
+            unshown: Unshown::default(),
             links,
             to_xmpp: ToXmpp::new(settings.delivery),
             to_sip: ToSip::new(settings.delivery),
@@ -344,7 +347,10 @@ impl Gateway {
 
     fn stop_if_quiet(&mut self, now: Now) {
         let Some(deadline) = self.stopping else { return };
-        let has_left = self.conversations.is_quiet() && self.farewells == 0 && self.watches.is_quiet();
+        let has_left = self.conversations.is_quiet()
+            && self.farewells == 0
+            && self.watches.is_quiet()
+            && self.unshown.is_empty();
         let safe = has_left && !self.to_xmpp.is_answering() && !self.to_sip.is_exposed();
         if !safe && now.moment < deadline {
             return;

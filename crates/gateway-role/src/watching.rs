@@ -1,6 +1,7 @@
 //! Watches carried out: what they order goes to the endpoint, the link and the store, and what comes from there goes to
 //! them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use clock_types::Now;
@@ -16,10 +17,53 @@ use crate::links::Sent;
 use crate::notice::{Notice, Private};
 use crate::policy::Access;
 use crate::record::{NotStored, Record, Ticket};
-use crate::watch::Effect;
+use crate::watch::{Effect, WatchRecord};
 
 /// Tickets of watches begin here; those of messages never come so far.
 const FIRST_TICKET: u64 = 1 << 63;
+
+/// Presence that waits until the disk knows of what devices it tells, pair by pair: whoever shows a device must be able to
+/// take it back after a crash.
+#[derive(Debug, Default)]
+pub(crate) struct Unshown {
+    pairs: BTreeMap<Ticket, Arc<Pair>>,
+    /// By [`Pair::key`], with the last record that must be stored before.
+    stanzas: BTreeMap<Arc<str>, (Ticket, Vec<Element>)>,
+}
+
+impl Unshown {
+    /// What is said to this pair from now on waits for a record.
+    fn begin(&mut self, pair: &Arc<Pair>, ticket: Ticket) {
+        self.pairs.insert(ticket, Arc::clone(pair));
+        self.stanzas.entry(Arc::clone(&pair.key)).or_insert((ticket, Vec::new())).0 = ticket;
+    }
+
+    /// Keeps a stanza that must wait, and gives any other back.
+    fn hold(&mut self, pair: &Pair, stanza: Element) -> Option<Element> {
+        match self.stanzas.get_mut(&pair.key) {
+            Some((_, stanzas)) => {
+                stanzas.push(stanza);
+                None
+            }
+            None => Some(stanza),
+        }
+    }
+
+    /// A record has been written, or cannot be; returns what need not wait any longer.
+    fn end(&mut self, ticket: Ticket) -> Option<(Arc<Pair>, Vec<Element>)> {
+        let pair = self.pairs.remove(&ticket)?;
+        if self.stanzas.get(&pair.key).is_none_or(|(last, _)| *last != ticket) {
+            return None;
+        }
+        let (_, stanzas) = self.stanzas.remove(&pair.key)?;
+        Some((pair, stanzas))
+    }
+
+    /// Returns whether nothing waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.stanzas.is_empty()
+    }
+}
 
 impl Gateway {
     /// Takes a presence stanza. What it changes for good is on disk before the link hears that it is settled, so that a
@@ -60,6 +104,16 @@ impl Gateway {
         if let (Some((link, n)), Ok(())) = (self.unstored.remove(&ticket), stored) {
             self.links.settle(link, n, now);
         }
+        // A disk that is full keeps nobody from seeing; only a restart right then could leave something shown.
+        if let Some((pair, stanzas)) = self.unshown.end(ticket) {
+            for stanza in stanzas {
+                self.show(&pair, stanza, now);
+            }
+        }
+    }
+
+    fn show(&mut self, pair: &Pair, stanza: Element, now: Now) {
+        self.links.send(stanza, Sent::Courtesy, || format!("{} {}", pair.sip, pair.xmpp), now);
     }
 
     /// Takes a SUBSCRIBE that is in no dialog.
@@ -105,7 +159,9 @@ impl Gateway {
     pub(crate) fn handle_watch_effect(&mut self, effect: Effect, now: Now) {
         match effect {
             Effect::Stanza { pair, stanza } => {
-                self.links.send(stanza, Sent::Courtesy, || format!("{} {}", pair.sip, pair.xmpp), now);
+                if let Some(stanza) = self.unshown.hold(&pair, stanza) {
+                    self.show(&pair, stanza, now);
+                }
             }
             Effect::Send { name, request, domain } => {
                 let settings = Arc::clone(&self.settings);
@@ -124,6 +180,9 @@ impl Gateway {
             Effect::Record(record) => {
                 let ticket = Ticket(FIRST_TICKET + self.next_watch_ticket);
                 self.next_watch_ticket += 1;
+                if let WatchRecord::Shown { pair, .. } = &record {
+                    self.unshown.begin(pair, ticket);
+                }
                 self.outputs.push_back(Output::Record { ticket, record: Record::Watch(Box::new(record)) });
             }
             Effect::Changed { direction, pair, change } => {

@@ -88,7 +88,8 @@ impl Disk {
         match record {
             WatchRecord::Authorisation { direction, pair, authorisation } => {
                 let key = (direction, std::sync::Arc::clone(&pair.key));
-                let watch = KeptWatch { direction, pair, authorisation, dialogs: Vec::new() };
+                let watch =
+                    KeptWatch { direction, pair, authorisation, shown: Vec::new(), dialogs: Vec::new() };
                 self.watches.entry(key).or_insert(watch).authorisation = authorisation;
             }
             WatchRecord::Forgotten { direction, pair } => {
@@ -99,6 +100,12 @@ impl Disk {
                 if let Some(watch) = self.watches.get_mut(&(direction, std::sync::Arc::clone(&pair.key))) {
                     watch.dialogs.retain(|known| !is_named(known, &tag));
                     watch.dialogs.push(*kept);
+                }
+            }
+            WatchRecord::Shown { pair, devices } => {
+                let key = (WatchDirection::Outward, std::sync::Arc::clone(&pair.key));
+                if let Some(watch) = self.watches.get_mut(&key) {
+                    watch.shown = devices;
                 }
             }
             WatchRecord::DialogEnded { tag } => {

@@ -11,7 +11,8 @@ use crate::watch;
 
 /// Each brings a store from the schema before it to its own; the first makes it. Never changed once
 /// released: a mistake is mended by the next.
-pub(crate) const MIGRATIONS: &[&str] = &[include_str!("schema/1.sql"), include_str!("schema/2.sql")];
+pub(crate) const MIGRATIONS: &[&str] =
+    &[include_str!("schema/1.sql"), include_str!("schema/2.sql"), include_str!("schema/3.sql")];
 
 /// Written into the file's header, so that another program's database is known as one: `gang`.
 const APPLICATION_ID: i32 = 0x6761_6e67;

@@ -26,13 +26,24 @@ pub(crate) fn apply(connection: &Connection, record: &WatchRecord) -> rusqlite::
             ] {
                 connection.prepare_cached(sql)?.execute(key)?;
             }
+            if *direction == WatchDirection::Outward {
+                show(connection, pair, &[])?;
+            }
         }
+        WatchRecord::Shown { pair, devices } => show(connection, pair, devices)?,
         WatchRecord::Dialog { direction, pair, kept } => keep(connection, *direction, pair, kept)?,
         WatchRecord::DialogEnded { tag } => {
             connection.prepare_cached("DELETE FROM dialog WHERE tag = ?1")?.execute([&**tag])?;
         }
     }
     Ok(())
+}
+
+fn show(connection: &Connection, pair: &Pair, devices: &[Box<str>]) -> rusqlite::Result<()> {
+    connection.prepare_cached("DELETE FROM shown WHERE pair = ?1")?.execute([&*pair.key])?;
+    let mut insert =
+        connection.prepare_cached("INSERT OR IGNORE INTO shown (pair, device) VALUES (?1, ?2)")?;
+    devices.iter().try_for_each(|device| insert.execute([&*pair.key, device]).map(drop))
 }
 
 fn keep(
@@ -68,6 +79,7 @@ fn keep(
 /// Returns all watches. A row that does not say what a row says, because somebody wrote into the file, is left out.
 pub(crate) fn read_all(connection: &Connection) -> rusqlite::Result<Vec<KeptWatch>> {
     let mut dialogs = read_dialogs(connection)?;
+    let mut shown = read_shown(connection)?;
     let mut statement =
         connection.prepare("SELECT direction, pair, authorisation FROM watch ORDER BY direction, pair")?;
     let mut rows = statement.query([])?;
@@ -75,12 +87,27 @@ pub(crate) fn read_all(connection: &Connection) -> rusqlite::Result<Vec<KeptWatc
     while let Some(row) = rows.next()? {
         let (direction, key) = (row.get::<_, i64>(0)?, row.get::<_, String>(1)?);
         let dialogs = dialogs.remove(&(direction, key.clone())).unwrap_or_default();
-        let read = (direction_of_row(direction), Pair::of_key(&key), authorisation_of_row(row.get(2)?));
+        let direction = direction_of_row(direction);
+        let shown = match direction {
+            Some(WatchDirection::Outward) => shown.remove(&key).unwrap_or_default(),
+            _ => Vec::new(),
+        };
+        let read = (direction, Pair::of_key(&key), authorisation_of_row(row.get(2)?));
         if let (Some(direction), Some(pair), Some(authorisation)) = read {
-            watches.push(KeptWatch { direction, pair: Arc::new(pair), authorisation, dialogs });
+            watches.push(KeptWatch { direction, pair: Arc::new(pair), authorisation, shown, dialogs });
         }
     }
     Ok(watches)
+}
+
+fn read_shown(connection: &Connection) -> rusqlite::Result<BTreeMap<String, Vec<Box<str>>>> {
+    let mut statement = connection.prepare("SELECT pair, device FROM shown ORDER BY pair, device")?;
+    let mut rows = statement.query([])?;
+    let mut shown: BTreeMap<String, Vec<Box<str>>> = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        shown.entry(row.get(0)?).or_default().push(row.get(1)?);
+    }
+    Ok(shown)
 }
 
 fn read_dialogs(connection: &Connection) -> rusqlite::Result<BTreeMap<(i64, String), Vec<KeptDialog>>> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clock_types::{Moment, Now, earliest};
 use sip_proto::endpoint::{Failure, ServerKey};
-use sip_proto::subscription::{Asked, Content, Kept, Notifier, NotifierEnd, NotifierOutput};
+use sip_proto::subscription::{Asked, Content, Notifier, NotifierEnd, NotifierOutput};
 use sip_types::header::ContentType;
 use sip_types::{Request, Response, Token};
 use translate::presence::{PIDF_TYPE, Resource, document, in_words};
@@ -16,7 +16,7 @@ use xmpp_types::xml::Element;
 
 use super::desk::{Asker, Desk, Slot};
 use super::effect::WatchChange;
-use super::record::{Authorisation, KeptDialog, WatchDirection, WatchRecord};
+use super::record::{Authorisation, KeptDialog, KeptWatch, WatchDirection, WatchRecord};
 use super::state::WatchState;
 use crate::conversation::Pair;
 
@@ -76,20 +76,16 @@ impl Inward {
     }
 
     /// Goes on from what an earlier process left; what is watched is asked for at the next timeout.
-    pub fn recover(
-        slot: Slot,
-        pair: &Arc<Pair>,
-        authorisation: Authorisation,
-        dialogs: Vec<Kept>,
-        desk: &mut Desk,
-        now: Now,
-    ) -> Self {
+    pub fn recover(slot: Slot, watch: KeptWatch, desk: &mut Desk, now: Now) -> Self {
+        let KeptWatch { direction: _, pair, authorisation, shown: _, dialogs } = watch;
+        let pair = &pair;
         let mut watch = Self::new(slot, pair);
         watch.authorisation = Some(authorisation);
         if let Some(contact) = desk.contact(&pair.xmpp, pair.sip.domain()) {
             let settings = &desk.subscriptions;
             let resume = |kept| Notifier::resume(kept, contact.clone(), Arc::clone(settings), now);
-            watch.notifiers = dialogs.into_iter().take(DIALOGS_MAX).map(resume).collect();
+            let dialogs = dialogs.into_iter().filter_map(KeptDialog::read);
+            watch.notifiers = dialogs.take(DIALOGS_MAX).map(resume).collect();
         }
         if watch.is_granted() && !watch.notifiers.is_empty() {
             watch.probe(desk, now);

@@ -16,7 +16,7 @@ use xmpp_types::xml::Element;
 
 use super::desk::{Asker, Desk, Slot};
 use super::effect::WatchChange;
-use super::record::{Authorisation, KeptDialog, WatchDirection, WatchRecord};
+use super::record::{Authorisation, KeptDialog, KeptWatch, WatchDirection, WatchRecord};
 use super::show::{Shown, nobody};
 use super::state::WatchState;
 use crate::conversation::Pair;
@@ -78,16 +78,11 @@ impl Outward {
     }
 
     /// Goes on from what an earlier process left. Without a dialog, what was allowed is asked for `within`.
-    pub fn recover(
-        slot: Slot,
-        pair: &Arc<Pair>,
-        authorisation: Authorisation,
-        dialog: Option<Kept>,
-        within: Duration,
-        desk: &Desk,
-        now: Now,
-    ) -> Option<Self> {
+    pub fn recover(slot: Slot, watch: KeptWatch, within: Duration, desk: &Desk, now: Now) -> Option<Self> {
+        let KeptWatch { direction: _, pair, authorisation, shown, mut dialogs } = watch;
+        let pair = &pair;
         let parties = parties(pair, desk)?;
+        let dialog = dialogs.pop().and_then(KeptDialog::read);
         let settings = Arc::clone(&desk.subscriptions);
         let dialog = dialog.filter(|_| authorisation != Authorisation::Denied);
         let kept = dialog.as_ref().and_then(|kept| kept.dialog.local.tag()).map(Into::into);
@@ -97,6 +92,7 @@ impl Outward {
             None => Subscriber::new(parties, settings),
         };
         let mut watch = Self::of(slot, pair, authorisation, subscriber);
+        watch.shown = Shown::inherit(shown);
         watch.kept = kept;
         watch.again = waits.then(|| now.moment + within);
         Some(watch)
@@ -370,6 +366,9 @@ impl Outward {
     }
 
     fn show(&mut self, devices: Vec<translate::presence::Resource>, desk: &mut Desk) {
+        if let Some(devices) = self.shown.take_names(&devices) {
+            desk.record(WatchRecord::Shown { pair: Arc::clone(&self.pair), devices });
+        }
         for stanza in self.shown.replace(&self.pair, devices) {
             desk.stanza(&self.pair, stanza);
         }

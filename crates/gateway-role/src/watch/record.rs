@@ -79,6 +79,14 @@ pub enum WatchRecord {
         /// The dialog.
         kept: Box<KeptDialog>,
     },
+    /// What an XMPP user may have been told to be there of a SIP user: kept before he is told, so that what has gone
+    /// meanwhile can be taken back by the next process.
+    Shown {
+        /// Between whom.
+        pair: Arc<Pair>,
+        /// The devices, in the place of those kept before; the empty name is the SIP user's bare address.
+        devices: Vec<Box<str>>,
+    },
     /// One of its dialogs has ended.
     DialogEnded {
         /// Our tag in it.
@@ -95,6 +103,8 @@ pub struct KeptWatch {
     pub pair: Arc<Pair>,
     /// The permission.
     pub authorisation: Authorisation,
+    /// What an XMPP user may have been told to be there, as in [`WatchRecord::Shown`].
+    pub shown: Vec<Box<str>>,
     /// Its dialogs.
     pub dialogs: Vec<KeptDialog>,
 }

@@ -6,26 +6,63 @@ use xmpp_types::xml::Element;
 
 use crate::conversation::Pair;
 
+/// Devices that are gone, and are kept all the same: those of the longest ago are forgotten first.
+const GONE_KEPT: usize = 8;
+
 /// What the XMPP user was told last.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Shown(Vec<Resource>);
+pub struct Shown {
+    devices: Vec<Resource>,
+    /// Names of devices that he may have been told to be there, by this process or the one before.
+    kept: Vec<Box<str>>,
+    /// Whether an earlier process told him, so that nobody knows what of it is still there.
+    inherited: bool,
+}
 
 impl Shown {
+    /// Goes on after a process that may have told of these devices.
+    pub const fn inherit(kept: Vec<Box<str>>) -> Self {
+        let inherited = !kept.is_empty();
+        Self { devices: Vec::new(), kept, inherited }
+    }
+
+    /// Returns the names to keep before these devices are shown, where those that are kept do not cover them. A name stays
+    /// when its device goes: that it is gone may not have arrived yet, and the same device mostly comes back.
+    pub fn take_names(&mut self, devices: &[Resource]) -> Option<Vec<Box<str>>> {
+        let there = || devices.iter().filter(|device| device.available.is_some()).map(name_of);
+        if there().all(|name| self.is_kept(name)) {
+            return None;
+        }
+        let mut gone: Vec<Box<str>> = std::mem::take(&mut self.kept);
+        gone.retain(|name| !there().any(|there| there == &**name));
+        gone.drain(..gone.len().saturating_sub(GONE_KEPT));
+        gone.extend(there().map(Into::into));
+        self.kept = gone;
+        Some(self.kept.clone())
+    }
+
+    fn is_kept(&self, name: &str) -> bool {
+        self.kept.iter().any(|kept| **kept == *name)
+    }
+
     /// Replaces what is shown; returns the stanzas that say what is different. A device that is no longer there is gone,
-    /// also where nothing says so.
+    /// also where nothing says so, and where an earlier process has shown it.
     pub fn replace(&mut self, pair: &Pair, devices: Vec<Resource>) -> Vec<Element> {
-        let old = std::mem::replace(&mut self.0, devices);
-        let is_there = |known: &Resource| known.available.is_some();
-        let mut stanzas: Vec<Element> = old
-            .iter()
-            .filter(|known| is_there(known) && !self.0.iter().any(|now| now.name == known.name))
-            .map(|gone| unavailable(&pair.sip, gone, &pair.xmpp))
-            .collect();
-        for device in &self.0 {
-            let before = old.iter().find(|known| known.name == device.name);
-            let same = before.is_some_and(|before| before.available == device.available);
+        let old = std::mem::replace(&mut self.devices, devices);
+        let inherited = std::mem::take(&mut self.inherited).then_some(&self.kept);
+        let named = |name: &str| Some(name).filter(|name| !name.is_empty()).map(str::to_owned);
+        let inherited =
+            inherited.into_iter().flatten().map(|name| Resource { name: named(name), available: None });
+        // Those of whom he may think that they are there.
+        let there: Vec<Resource> =
+            old.iter().filter(|known| known.available.is_some()).cloned().chain(inherited).collect();
+        let gone = there.iter().filter(|known| !self.devices.iter().any(|now| now.name == known.name));
+        let mut stanzas: Vec<Element> = gone.map(|gone| unavailable(&pair.sip, gone, &pair.xmpp)).collect();
+        for device in &self.devices {
+            let same = old.iter().any(|before| before == device);
             // Whoever was never there need not be said to be gone.
-            let never_there = device.available.is_none() && before.is_none();
+            let never_there =
+                device.available.is_none() && !there.iter().any(|known| known.name == device.name);
             if !same && !never_there {
                 stanzas.push(stanza(&pair.sip, device, &pair.xmpp));
             }
@@ -35,25 +72,30 @@ impl Shown {
 
     /// Returns what tells a prober all there is to tell (RFC 6121 §4.3.2).
     pub fn all(&self, pair: &Pair, to: &Jid) -> Vec<Element> {
-        let there: Vec<&Resource> = self.0.iter().filter(|device| device.available.is_some()).collect();
+        let there: Vec<&Resource> = self.devices.iter().filter(|device| device.available.is_some()).collect();
         if there.is_empty() {
             return vec![nobody(pair, to)];
         }
         there.into_iter().map(|device| stanza(&pair.sip, device, to)).collect()
     }
 
-    /// Tells whether any device is available.
+    /// Tells whether he may think that any device is available.
     pub fn is_available(&self) -> bool {
-        self.0.iter().any(|device| device.available.is_some())
+        self.inherited || self.devices.iter().any(|device| device.available.is_some())
     }
 
     /// Returns the devices.
     pub fn devices(&self) -> &[Resource] {
-        &self.0
+        &self.devices
     }
 }
 
 /// Returns the stanza that says that the SIP user is not available.
 pub fn nobody(pair: &Pair, to: &Jid) -> Element {
     unavailable(&pair.sip, &Resource { name: None, available: None }, to)
+}
+
+/// Returns the name under which a device is kept: none is empty.
+fn name_of(device: &Resource) -> &str {
+    device.name.as_deref().unwrap_or_default()
 }

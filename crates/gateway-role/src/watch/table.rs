@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clock_types::{Ids, Moment, Now};
 use sip_proto::endpoint::{Failure, ServerKey};
-use sip_proto::subscription::{Kept, admit};
+use sip_proto::subscription::admit;
 use sip_types::{HeaderText, Request, Response};
 use translate::presence::{PIDF_TYPE, read_stanza};
 use xmpp_types::jid::Jid;
@@ -20,7 +20,7 @@ use super::desk::{Asker, Desk, Slot};
 use super::effect::{Effect, WatchRequest};
 use super::inward::{Inward, gone};
 use super::outward::Outward;
-use super::record::{KeptDialog, KeptWatch, WatchDirection};
+use super::record::{KeptWatch, WatchDirection};
 use super::show::nobody;
 use super::state::WatchState;
 use crate::conversation::Pair;
@@ -77,23 +77,19 @@ impl Watches {
     }
 
     fn recover(&mut self, kept: KeptWatch, now: Now) {
-        let KeptWatch { direction, pair, authorisation, dialogs } = kept;
-        let mut dialogs: Vec<Kept> = dialogs.into_iter().filter_map(KeptDialog::read).collect();
-        match direction {
+        match kept.direction {
             WatchDirection::Outward => {
                 let slot = self.slot();
                 let spread = u64::try_from(self.desk.settings.watches.spread.as_millis()).unwrap_or(0);
                 let within = Duration::from_millis(self.desk.ids.below(spread));
                 let desk = &self.desk;
-                if let Some(watch) =
-                    Outward::recover(slot, &pair, authorisation, dialogs.pop(), within, desk, now)
-                {
+                if let Some(watch) = Outward::recover(slot, kept, within, desk, now) {
                     self.insert_outward(slot, watch);
                 }
             }
             WatchDirection::Inward => {
                 let slot = self.slot();
-                let watch = Inward::recover(slot, &pair, authorisation, dialogs, &mut self.desk, now);
+                let watch = Inward::recover(slot, kept, &mut self.desk, now);
                 self.insert_inward(slot, watch);
                 self.settle_inward(slot);
             }

@@ -1,6 +1,6 @@
 //! Presence, both ways: what each side hears of the other's words (RFC 8048, RFC 6665).
 
-use gateway_role::{Authorisation, KeptWatch, Record, Recovered, WatchDirection, WatchRecord};
+use gateway_role::{Authorisation, KeptWatch, Record, Recovered, WatchRecord};
 use xmpp_types::xml::Element;
 
 use crate::world::{World, header, settings};
@@ -24,6 +24,7 @@ fn heard(world: &mut World) -> Vec<String> {
         };
         format!("{kind} {}{}{}", stanza.attr("from").unwrap(), text("show"), text("status"))
     };
+    world.store();
     let stanzas = std::mem::take(&mut world.stanzas);
     stanzas.iter().map(|(_, stanza)| words(stanza)).collect()
 }
@@ -383,22 +384,31 @@ fn case_39_a_stranger_who_asks_once_learns_nothing_and_disturbs_nobody() {
     assert_eq!(world.gateway.watch_count().inward, 0);
 }
 
+/// What is left of a watch after a crash, from what the disk got.
+fn left(records: Vec<Record>) -> Recovered {
+    let mut watch = None::<KeptWatch>;
+    for record in records {
+        let Record::Watch(record) = record else { continue };
+        match *record {
+            WatchRecord::Authorisation { direction, pair, authorisation } => {
+                let new =
+                    || KeptWatch { direction, pair, authorisation, shown: Vec::new(), dialogs: Vec::new() };
+                watch.get_or_insert_with(new).authorisation = authorisation;
+            }
+            WatchRecord::Dialog { kept, .. } => watch.as_mut().unwrap().dialogs = vec![*kept],
+            WatchRecord::Shown { devices, .. } => watch.as_mut().unwrap().shown = devices,
+            WatchRecord::Forgotten { .. } => watch = None,
+            WatchRecord::DialogEnded { .. } => watch.as_mut().unwrap().dialogs.clear(),
+        }
+    }
+    Recovered { watches: watch.into_iter().collect(), ..Recovered::default() }
+}
+
 #[test]
 fn case_66_a_restart_goes_on_with_its_dialogs() {
     let (mut world, _) = watching();
-    let dialog = world.all_is_stored().into_iter().rev().find_map(|record| match record {
-        Record::Watch(record) => match *record {
-            WatchRecord::Dialog { direction, pair, kept } => Some((direction, pair, kept)),
-            _ => None,
-        },
-        _ => None,
-    });
-    let (direction, pair, kept) = dialog.unwrap();
-    assert_eq!(direction, WatchDirection::Outward);
-    let watches =
-        vec![KeptWatch { direction, pair, authorisation: Authorisation::Granted, dialogs: vec![*kept] }];
 
-    let mut world = World::after(Recovered { watches, ..Recovered::default() });
+    let mut world = World::after(left(world.all_is_stored()));
     world.expect_no_sip();
     world.pass(30_000);
     let refresh = world.expect_sip();
@@ -406,6 +416,52 @@ fn case_66_a_restart_goes_on_with_its_dialogs() {
     grant(&mut world, &refresh, "200 OK", "Expires: 3600\r\n");
     notify(&mut world, &refresh, 2, "active", &open("ID-pc", ""));
     assert_eq!(heard(&mut world), ["available bob@s.example/pc"]);
+}
+
+#[test]
+fn a_device_that_goes_while_we_are_down_is_gone_afterwards() {
+    let (mut world, request) = watching();
+    notify(&mut world, &request, 2, "active", &open("ID-phone", ""));
+    let left = left(world.all_is_stored());
+    assert_eq!(left.watches[0].shown, ["pc".into(), "phone".into()]);
+
+    let mut world = World::after(left.clone());
+    world.pass(30_000);
+    let refresh = world.expect_sip();
+    grant(&mut world, &refresh, "200 OK", "Expires: 3600\r\n");
+    let closed = open("ID-phone", "").replace("open", "closed");
+    notify(&mut world, &refresh, 2, "active", &closed);
+    assert_eq!(heard(&mut world), ["unavailable bob@s.example/pc", "unavailable bob@s.example/phone"]);
+
+    // Or nobody can say: then nothing stays shown for long.
+    let mut world = World::after(left);
+    world.pass(30_000);
+    let refresh = world.expect_sip();
+    grant(&mut world, &refresh, "503 Service Unavailable", "");
+    assert_eq!(heard(&mut world), [""; 0]);
+    world.pass(60_000);
+    assert_eq!(heard(&mut world), ["unavailable bob@s.example/pc", "unavailable bob@s.example/phone"]);
+}
+
+#[test]
+fn a_device_is_shown_only_when_the_disk_knows_of_it() {
+    let (mut world, request) = watching();
+    world.all_is_stored();
+
+    notify(&mut world, &request, 2, "active", &open("ID-phone", ""));
+    assert_eq!(world.stanzas.len(), 0);
+    assert_eq!(heard(&mut world), ["unavailable bob@s.example/pc", "available bob@s.example/phone"]);
+
+    // What is known already waits for nothing, and costs no disk.
+    world.all_is_stored();
+    notify(&mut world, &request, 3, "active", &open("ID-pc", ""));
+    assert_eq!(world.stanzas.len(), 2);
+    assert!(
+        world
+            .all_is_stored()
+            .iter()
+            .all(|r| !matches!(r, Record::Watch(w) if matches!(**w, WatchRecord::Shown { .. })))
+    );
 }
 
 #[test]

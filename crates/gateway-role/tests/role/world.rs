@@ -54,6 +54,8 @@ pub struct World {
     pub settled: Vec<u64>,
     pub sent: u64,
     pub records: Vec<(Ticket, Record)>,
+    /// What the disk has, as far as nobody has looked.
+    pub stored: Vec<Record>,
     pub stopped: bool,
 }
 
@@ -81,6 +83,7 @@ impl World {
             settled: Vec::new(),
             sent: 0,
             records: Vec::new(),
+            stored: Vec::new(),
             stopped: false,
         };
         world.drain();
@@ -145,13 +148,19 @@ impl World {
     }
 
     /// The disk has everything that it was given, in order; returns it.
+    /// The disk has everything; returns what it got since this was asked before.
     pub fn all_is_stored(&mut self) -> Vec<Record> {
-        let records = std::mem::take(&mut self.records);
-        for (ticket, _) in &records {
-            self.gateway.handle_stored(*ticket, Ok(()), self.now);
+        self.store();
+        std::mem::take(&mut self.stored)
+    }
+
+    /// The disk has everything.
+    pub fn store(&mut self) {
+        for (ticket, record) in std::mem::take(&mut self.records) {
+            self.stored.push(record);
+            self.gateway.handle_stored(ticket, Ok(()), self.now);
         }
         self.drain();
-        records.into_iter().map(|(_, record)| record).collect()
     }
 
     pub fn pass(&mut self, milliseconds: u64) {

@@ -38,6 +38,11 @@ fn authorisation(direction: WatchDirection, authorisation: Authorisation) -> Rec
     Record::Watch(Box::new(WatchRecord::Authorisation { direction, pair: pair(), authorisation }))
 }
 
+fn shown(devices: &[&str]) -> Record {
+    let devices = devices.iter().map(|device| Box::from(*device)).collect();
+    Record::Watch(Box::new(WatchRecord::Shown { pair: pair(), devices }))
+}
+
 #[test]
 fn permissions_and_dialogs_come_back_octet_for_octet() {
     let place = Place::new();
@@ -52,6 +57,8 @@ fn permissions_and_dialogs_come_back_octet_for_octet() {
             dialog(out, "w1", 2),
             authorisation(out, Authorisation::Granted),
             dialog(inward, "n1", 9),
+            shown(&["", "pc"]),
+            shown(&["pc", "phone"]),
         ],
     )
     .expect_stored();
@@ -61,18 +68,20 @@ fn permissions_and_dialogs_come_back_octet_for_octet() {
 
     let (store, recovered) = Store::open(&place.file()).unwrap();
 
-    let watch =
-        |direction, authorisation, dialogs| KeptWatch { direction, pair: pair(), authorisation, dialogs };
+    let watch = |direction, authorisation, shown: &[&str], dialogs| {
+        let shown = shown.iter().map(|device| Box::from(*device)).collect();
+        KeptWatch { direction, pair: pair(), authorisation, shown, dialogs }
+    };
     assert_eq!(
         recovered.watches,
         [
-            watch(out, Authorisation::Granted, vec![kept("w1", 2)]),
-            watch(inward, Authorisation::Denied, Vec::new()),
+            watch(out, Authorisation::Granted, &["pc", "phone"], vec![kept("w1", 2)]),
+            watch(inward, Authorisation::Denied, &[], Vec::new()),
         ]
     );
     commit(&store, vec![Record::Watch(Box::new(WatchRecord::Forgotten { direction: out, pair: pair() }))])
         .expect_stored();
     drop(store);
     let (_store, recovered) = Store::open(&place.file()).unwrap();
-    assert_eq!(recovered.watches, [watch(inward, Authorisation::Denied, Vec::new())]);
+    assert_eq!(recovered.watches, [watch(inward, Authorisation::Denied, &[], Vec::new())]);
 }
