@@ -7,6 +7,7 @@ mod crossing;
 mod dispositions;
 mod msrp;
 mod policy;
+mod presence;
 mod talk;
 mod watches;
 mod world;
