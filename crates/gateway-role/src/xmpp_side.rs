@@ -36,7 +36,9 @@ impl Gateway {
         if !stanza.is("iq", ns::SERVER) {
             return self.handle_presence_stanza(link, n, &stanza, now);
         }
-        if let Some(answer) = iq_answer(&stanza) {
+        let parties = stanza::from(&stanza).ok().flatten().zip(stanza::to(&stanza).ok().flatten());
+        let known = parties.and_then(|(from, to)| self.watches.discover(&stanza, &from, &to));
+        if let Some(answer) = known.or_else(|| iq_answer(&stanza)) {
             self.links.reply(link, answer, Sent::Courtesy, now);
         }
         self.links.settle(link, n, now);

@@ -11,7 +11,8 @@ use xmpp_types::xml::Element;
 ///
 /// The domain is a gateway and answers discovery (XEP-0030), ping (XEP-0199) and version (XEP-0092). A SIP user
 /// has no XMPP client behind it: every question gets `service-unavailable` at once, as RFC 6121 §8.5.1 has it for
-/// a user who cannot answer, so that no client waits.
+/// a user who cannot answer, so that no client waits. What his contacts may ask of him,
+/// [`Capabilities::answer`](crate::Capabilities::answer) answers before.
 #[must_use]
 pub fn iq_answer(iq: &Element) -> Option<Element> {
     let kind = match IqType::of(iq) {

@@ -6,6 +6,7 @@
 //! the [`Losses`].
 
 pub mod address;
+mod capabilities;
 mod date;
 pub mod error;
 mod hash;
@@ -19,6 +20,7 @@ pub mod session;
 mod text;
 
 pub use address::{Profile, Unmappable, jid_to_sip, sip_to_jid};
+pub use capabilities::{Abilities, Capabilities};
 pub use error::{Diagnosis, Failure, Refusal, error_to_sip, failure_to_xmpp, response_to_xmpp};
 pub use iq::iq_answer;
 pub use loss::{Loss, Losses, Translated};

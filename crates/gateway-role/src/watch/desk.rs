@@ -8,8 +8,8 @@ use sip_proto::endpoint::ServerKey;
 use sip_proto::subscription;
 use sip_types::header::{Event, HeaderName, NameAddr};
 use sip_types::{HeaderText, Request, Response};
-use translate::Losses;
 use translate::presence::{DocumentOptions, PIDF_TYPE};
+use translate::{Abilities, Capabilities, Losses};
 use xmpp_types::jid::{DomainName, Jid};
 use xmpp_types::xml::Element;
 
@@ -17,7 +17,7 @@ use super::effect::{Effect, WatchChange, WatchRequest};
 use super::record::{WatchDirection, WatchRecord};
 use crate::answers;
 use crate::conversation::{Pair, contact};
-use crate::settings::Settings;
+use crate::settings::{Settings, SipDomain};
 
 /// Names a watch among those of its direction.
 pub type Slot = u32;
@@ -41,12 +41,15 @@ pub struct Desk {
     pub requests: BTreeMap<WatchRequest, Asker>,
     next_request: u64,
     pub outputs: VecDeque<Effect>,
+    /// What users of each SIP domain are said to be able to do.
+    capabilities: BTreeMap<DomainName, Capabilities>,
 }
 
 impl Desk {
     pub fn new(settings: Arc<Settings>, ids: Ids) -> Self {
         Self {
             subscriptions: Arc::new(subscriptions_of(&settings)),
+            capabilities: capabilities_of(&settings),
             settings,
             ids,
             requests: BTreeMap::new(),
@@ -58,6 +61,7 @@ impl Desk {
     /// Puts other settings into effect, for what begins from now on.
     pub fn handle_settings(&mut self, settings: Arc<Settings>) {
         self.subscriptions = Arc::new(subscriptions_of(&settings));
+        self.capabilities = capabilities_of(&settings);
         self.settings = settings;
     }
 
@@ -95,6 +99,11 @@ impl Desk {
         contact(user, self.settings.listener_towards(domain)?)
     }
 
+    /// Returns what users of a SIP domain are said to be able to do.
+    pub fn capabilities(&self, domain: &DomainName) -> Option<&Capabilities> {
+        self.capabilities.get(domain)
+    }
+
     /// Returns how documents for a SIP domain are written.
     pub fn document_options(&self, domain: &DomainName) -> DocumentOptions {
         let Some(domain) = self.settings.domain(domain) else { return DocumentOptions::default() };
@@ -117,4 +126,16 @@ fn subscriptions_of(settings: &Settings) -> subscription::Settings {
     subscriptions.expires_max = watches.expires_max;
     subscriptions.pace = watches.pace;
     subscriptions
+}
+
+fn capabilities_of(settings: &Settings) -> BTreeMap<DomainName, Capabilities> {
+    let of = |domain: &SipDomain| {
+        // In page mode typing is not shown to SIP users, and a 200 is worth a receipt only if the operator says so.
+        let has_sessions = domain.dialect.has_sessions();
+        Capabilities::of(Abilities {
+            chat_states: has_sessions && settings.conversations.typing,
+            receipts: has_sessions || settings.page_mode_receipts,
+        })
+    };
+    settings.domains.iter().map(|domain| (domain.name.clone(), of(domain))).collect()
 }

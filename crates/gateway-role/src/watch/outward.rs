@@ -136,7 +136,7 @@ impl Outward {
 
     fn answer_probe(&self, prober: &Jid, desk: &mut Desk) {
         let stanzas = if self.authorisation == Authorisation::Granted {
-            self.shown.all(&self.pair, prober)
+            self.shown.all(&self.pair, prober, desk.capabilities(self.pair.domain()))
         } else {
             vec![nobody(&self.pair, prober)]
         };
@@ -238,6 +238,11 @@ impl Outward {
     /// Returns whether nothing of it is left.
     pub const fn is_over(&self) -> bool {
         self.over
+    }
+
+    /// Returns whether the XMPP user may see the SIP user.
+    pub fn is_granted(&self) -> bool {
+        self.authorisation == Authorisation::Granted
     }
 
     /// Returns whether the XMPP user sees the SIP user available.
@@ -369,7 +374,8 @@ impl Outward {
         if let Some(devices) = self.shown.take_names(&devices) {
             desk.record(WatchRecord::Shown { pair: Arc::clone(&self.pair), devices });
         }
-        for stanza in self.shown.replace(&self.pair, devices) {
+        let capabilities = desk.capabilities(self.pair.domain());
+        for stanza in self.shown.replace(&self.pair, devices, capabilities) {
             desk.stanza(&self.pair, stanza);
         }
     }

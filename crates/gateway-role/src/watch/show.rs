@@ -1,5 +1,6 @@
 //! What an XMPP user is shown of a SIP user's devices.
 
+use translate::Capabilities;
 use translate::presence::{Resource, stanza, unavailable};
 use xmpp_types::jid::Jid;
 use xmpp_types::xml::Element;
@@ -47,7 +48,12 @@ impl Shown {
 
     /// Replaces what is shown; returns the stanzas that say what is different. A device that is no longer there is gone,
     /// also where nothing says so, and where an earlier process has shown it.
-    pub fn replace(&mut self, pair: &Pair, devices: Vec<Resource>) -> Vec<Element> {
+    pub fn replace(
+        &mut self,
+        pair: &Pair,
+        devices: Vec<Resource>,
+        capabilities: Option<&Capabilities>,
+    ) -> Vec<Element> {
         let old = std::mem::replace(&mut self.devices, devices);
         let inherited = std::mem::take(&mut self.inherited).then_some(&self.kept);
         let named = |name: &str| Some(name).filter(|name| !name.is_empty()).map(str::to_owned);
@@ -64,19 +70,19 @@ impl Shown {
             let never_there =
                 device.available.is_none() && !there.iter().any(|known| known.name == device.name);
             if !same && !never_there {
-                stanzas.push(stanza(&pair.sip, device, &pair.xmpp));
+                stanzas.push(said(pair, device, &pair.xmpp, capabilities));
             }
         }
         stanzas
     }
 
     /// Returns what tells a prober all there is to tell (RFC 6121 §4.3.2).
-    pub fn all(&self, pair: &Pair, to: &Jid) -> Vec<Element> {
+    pub fn all(&self, pair: &Pair, to: &Jid, capabilities: Option<&Capabilities>) -> Vec<Element> {
         let there: Vec<&Resource> = self.devices.iter().filter(|device| device.available.is_some()).collect();
         if there.is_empty() {
             return vec![nobody(pair, to)];
         }
-        there.into_iter().map(|device| stanza(&pair.sip, device, to)).collect()
+        there.into_iter().map(|device| said(pair, device, to, capabilities)).collect()
     }
 
     /// Tells whether he may think that any device is available.
@@ -88,6 +94,14 @@ impl Shown {
     pub fn devices(&self) -> &[Resource] {
         &self.devices
     }
+}
+
+/// Returns the stanza that tells of a device; of one that is there also what it can do (XEP-0115 §6.1).
+fn said(pair: &Pair, device: &Resource, to: &Jid, capabilities: Option<&Capabilities>) -> Element {
+    let presence = stanza(&pair.sip, device, to);
+    let Some(capabilities) = capabilities.filter(|_| device.available.is_some()) else { return presence };
+    let has_resource = presence.attr("from").is_some_and(|from| from.contains('/'));
+    presence.with_child(if has_resource { capabilities.of_program() } else { capabilities.of_account() })
 }
 
 /// Returns the stanza that says that the SIP user is not available.

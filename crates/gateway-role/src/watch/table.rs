@@ -156,6 +156,14 @@ impl Watches {
         }
     }
 
+    /// Answers an XMPP user's question for what a SIP user's programs can do (XEP-0030): whoever sees him may ask, and
+    /// nobody learns by it whether there is such a user.
+    #[must_use]
+    pub fn discover(&self, iq: &Element, from: &Jid, to: &Jid) -> Option<Element> {
+        let watch = self.outward.get(self.outward_by_pair.get(&*Pair::key_of(from, to))?)?;
+        self.desk.capabilities(to.domain()).filter(|_| watch.is_granted())?.answer(iq, to)
+    }
+
     /// Takes a SUBSCRIBE of a SIP user for an XMPP user; whoever sent it may speak for the SIP user.
     pub fn handle_subscribe(&mut self, key: ServerKey, request: &Request, pair: &Arc<Pair>, now: Now) {
         let asked = match admit(request, &self.desk.subscriptions, PIDF_TYPE) {

@@ -9,5 +9,6 @@ mod msrp;
 mod policy;
 mod presence;
 mod talk;
+mod watch_stanzas;
 mod watches;
 mod world;
