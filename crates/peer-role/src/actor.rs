@@ -127,6 +127,7 @@ impl SipActor {
             Event::Bytes { connection, bytes } => self.hear_bytes(connection, &bytes),
             Event::Closed { connection, .. } => {
                 self.streams.remove(&connection);
+                self.auditor.handle_closed();
                 if let Some(link) = self.link_of(connection) {
                     self.dialled.remove(&link);
                 }
@@ -230,6 +231,7 @@ impl SipActor {
     /// Closes every connection, its own and the gateway's.
     fn hang_up(&mut self) {
         self.dialled.clear();
+        self.auditor.handle_closed();
         // No answer reaches whom it was for.
         self.unanswered.retain(|(way, _)| matches!(way, Way::Datagram(..)));
         for (connection, _) in std::mem::take(&mut self.streams) {

@@ -4,6 +4,7 @@
 //! from both sides (RFC 3261 §12) by a reading of its own, and is stricter than the RFC where Microsoft's servers
 //! are: a route set octet for octet, a Request-URI as the Contact had it, the epid where it was.
 
+mod events;
 mod tap;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,6 +24,8 @@ pub struct Auditor {
     /// The branches that Gangway has used, with their method.
     branches: BTreeMap<String, String>,
     dialogs: BTreeMap<DialogKey, Dialog>,
+    /// SUBSCRIBEs that began a dialog, ours and Gangway's, by Call-ID and From tag.
+    subscribed: BTreeMap<(String, String), RawMessage>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,6 +40,8 @@ struct DialogKey {
 struct Dialog {
     /// The Request-URI of its requests: our Contact.
     target: String,
+    /// The Contact of our last request, which Gangway may have taken on already.
+    coming: Option<String>,
     /// Its Route.
     routes: Vec<String>,
     /// The To of its requests: our From, or the To that we were called by.
@@ -44,10 +49,10 @@ struct Dialog {
     their_cseq: Option<u64>,
     /// Method and body of their last request.
     last: (String, Bytes),
-    /// MESSAGEs of theirs that wait for an answer.
+    /// MESSAGEs and NOTIFYs of theirs that wait for an answer.
     outstanding: BTreeSet<String>,
-    /// Whether they have said BYE.
-    is_over: bool,
+    /// What they have ended it with.
+    ended: Option<&'static str>,
 }
 
 impl Auditor {
@@ -57,8 +62,43 @@ impl Auditor {
         if message.status().is_some() {
             return self.answered(message);
         }
-        let key = key_of(message);
-        self.asked.insert(key, message.clone());
+        match message.method() {
+            Some("SUBSCRIBE") => self.subscribe(message),
+            Some("NOTIFY") => self.notify(message),
+            _ => {}
+        }
+        self.asked.insert(key_of(message), message.clone());
+    }
+
+    /// Learns that a connection has gone: what was not answered over it never will be.
+    pub fn handle_closed(&mut self) {
+        for dialog in self.dialogs.values_mut() {
+            dialog.outstanding.clear();
+        }
+    }
+
+    /// We subscribe, or refresh.
+    fn subscribe(&mut self, request: &RawMessage) {
+        match self.dialogs.get_mut(&DialogKey::of_our_request(request)) {
+            Some(dialog) => dialog.coming = contact(request),
+            None if request.parameter("To", "tag").is_none() => {
+                self.subscribed.insert(subscription(request, "From"), request.clone());
+            }
+            None => {}
+        }
+    }
+
+    /// We notify: where Gangway has subscribed, the first NOTIFY makes the dialog (RFC 6665 §4.4.1).
+    fn notify(&mut self, request: &RawMessage) {
+        let id = DialogKey::of_our_request(request);
+        if let Some(dialog) = self.dialogs.get_mut(&id) {
+            dialog.coming = contact(request);
+            return;
+        }
+        if let Some(subscribe) = self.subscribed.get(&subscription(request, "To")) {
+            let cseq = subscribe.cseq().map(|(number, _)| number);
+            self.dialogs.insert(id, Dialog::of_request(request, cseq));
+        }
     }
 
     /// Takes a message that Gangway sent, and returns what is wrong with it.
@@ -95,6 +135,22 @@ impl Auditor {
                         self.dialogs.insert(id, Dialog::new(target, routes, to, cseq));
                     }
                 }
+            }
+            "SUBSCRIBE" if status < 300 => {
+                let (cseq, id) = (request.cseq().map(|(number, _)| number), DialogKey::of(response, true));
+                let target = contact(response);
+                match (self.dialogs.get_mut(&id), target) {
+                    (Some(dialog), Some(target)) => dialog.target = target,
+                    // Only a document inside makes the dialog before the first NOTIFY does (MS-PRES §4.11).
+                    (None, Some(target)) if !response.body.is_empty() => {
+                        let mut routes = response.values("Record-Route");
+                        routes.reverse();
+                        let to = response.header("To").unwrap_or_default();
+                        self.dialogs.insert(id, Dialog::new(target, routes, to, cseq));
+                    }
+                    _ => {}
+                }
+                self.asking.remove(&key);
             }
             // Its ACK and further answers are compared with it.
             "INVITE" => {}
@@ -141,19 +197,33 @@ impl Auditor {
         if matches!(status, 401 | 407) {
             wrong.push(format!("{status}: a challenge that nobody can meet"));
         }
-        if method == "INVITE" && (200..300).contains(&status) {
-            let request = request.clone();
-            self.hear_agreement(&request, response, wrong);
+        if method == "SUBSCRIBE" {
+            wrong.extend(events::answered(request, response, status));
+        }
+        let is_agreed = (200..300).contains(&status);
+        let request = request.clone();
+        match request.method() {
+            Some("INVITE" | "SUBSCRIBE") if is_agreed => self.hear_agreement(&request, response, wrong),
+            Some("NOTIFY") if is_agreed => {
+                let dialog = self.dialogs.get_mut(&DialogKey::of_our_request(&request));
+                if let (Some(dialog), Some(target)) = (dialog, contact(&request)) {
+                    (dialog.target, dialog.coming) = (target, None);
+                }
+            }
+            _ => {}
         }
     }
 
-    /// A 2xx to our INVITE: a dialog begins or is refreshed.
+    /// A 2xx to our INVITE or SUBSCRIBE: a dialog begins or is refreshed.
     fn hear_agreement(&mut self, request: &RawMessage, response: &RawMessage, wrong: &mut Vec<String>) {
         if response.values("Record-Route") != request.values("Record-Route") {
             wrong.push("Record-Route is not as in the request (RFC 3261 §12.1.1)".to_owned());
         }
         match contact(response) {
-            None => wrong.push("no Contact in a 2xx to INVITE (RFC 3261 §12.1.1)".to_owned()),
+            None => {
+                let method = request.method().unwrap_or_default();
+                wrong.push(format!("no Contact in a 2xx to {method} (RFC 3261 §12.1.1)"));
+            }
             Some(contact) if response.header("Via").is_some_and(|via| via.contains("/UDP")) => drop(contact),
             Some(contact) if !contact.contains(";transport=") => {
                 wrong.push(format!("Contact {contact} says no transport, and OCS would use UDP"));
@@ -163,14 +233,11 @@ impl Auditor {
         if response.lines("Supported").any(|value| value.contains("ms-text-format")) {
             wrong.push("Supported: ms-text-format: a text would be lost or come twice".to_owned());
         }
-        let target = contact(request).unwrap_or_default();
-        match self.dialogs.get_mut(&DialogKey::of(response, false)) {
-            Some(dialog) => dialog.target = target,
-            None => {
-                let (routes, to) = (request.values("Record-Route"), request.header("From"));
-                let dialog = Dialog::new(target, routes, to.unwrap_or_default(), None);
-                self.dialogs.insert(DialogKey::of(response, false), dialog);
-            }
+        let id = DialogKey::of(response, false);
+        match (self.dialogs.get_mut(&id), contact(request)) {
+            (Some(dialog), Some(target)) => (dialog.target, dialog.coming) = (target, None),
+            (Some(_), None) => {}
+            (None, _) => drop(self.dialogs.insert(id, Dialog::of_request(request, None))),
         }
     }
 
@@ -189,6 +256,17 @@ impl Auditor {
         if matches!(method.as_str(), "INVITE" | "SUBSCRIBE") && contact(request).is_none() {
             wrong.push(format!("no Contact in {method} (RFC 3261 §8.1.1.8)"));
         }
+        match method.as_str() {
+            "SUBSCRIBE" => {
+                wrong.extend(events::subscribe(request));
+                if request.parameter("To", "tag").is_none() {
+                    self.subscribed.insert(subscription(request, "From"), request.clone());
+                }
+            }
+            "NOTIFY" => self.hear_notify(request, wrong),
+            "BENOTIFY" => wrong.push("BENOTIFY, which is not spoken here".to_owned()),
+            _ => {}
+        }
         match self.branches.get(branch) {
             Some(first) if first == "INVITE" && matches!(method.as_str(), "ACK" | "CANCEL") => {
                 self.hear_of_invite(branch, request, wrong);
@@ -201,6 +279,16 @@ impl Auditor {
             self.hear_in_dialog(request, wrong);
         }
         self.remember(key, request);
+    }
+
+    /// A NOTIFY, which may come before the answer to our SUBSCRIBE (RFC 6665 §4.4.1).
+    fn hear_notify(&mut self, request: &RawMessage, wrong: &mut Vec<String>) {
+        let subscribe = self.subscribed.get(&subscription(request, "To"));
+        wrong.extend(events::notify(request, subscribe));
+        if let Some(subscribe) = subscribe {
+            let id = DialogKey::of_request(request);
+            self.dialogs.entry(id).or_insert_with(|| Dialog::of_request(subscribe, None));
+        }
     }
 
     /// A CANCEL, or the ACK of a refusal (RFC 3261 §9.1, §17.1.1.3).
@@ -223,7 +311,7 @@ impl Auditor {
             return wrong.push(format!("{method} in a dialog that never was"));
         };
         let (uri, to) = (request.uri().unwrap_or_default(), request.header("To").unwrap_or_default());
-        if uri != dialog.target {
+        if uri != dialog.target && Some(uri) != dialog.coming.as_deref() {
             wrong.push(format!("Request-URI {uri:?} is not the Contact {:?}", dialog.target));
         }
         let routes = request.values("Route");
@@ -245,20 +333,31 @@ impl Auditor {
             return;
         }
         dialog.last = (method.to_owned(), request.body.clone());
-        if dialog.is_over {
-            wrong.push(format!("{method} after BYE"));
+        if let Some(with) = dialog.ended {
+            wrong.push(format!("{method} after {with}"));
         }
-        if dialog.their_cseq.is_some_and(|last| number != last + 1) {
-            let last = dialog.their_cseq.unwrap_or_default();
+        let is_event = matches!(method, "SUBSCRIBE" | "NOTIFY");
+        let last = dialog.their_cseq.replace(number);
+        // A subscription outlives a restart, after which its numbers go on further up.
+        let skips = last.is_some_and(|last| number > last + 1);
+        if last.is_some_and(|last| number <= last) || (skips && !is_event) {
+            let last = last.unwrap_or_default();
             wrong.push(format!("CSeq {number} comes after {last} (RFC 3261 §12.2.1.1)"));
         }
-        dialog.their_cseq = Some(number);
-        if method == "BYE" {
-            dialog.is_over = true;
+        if skips {
+            dialog.outstanding.clear();
         }
-        if method == "MESSAGE" {
+        match method {
+            "BYE" => dialog.ended = Some("BYE"),
+            "NOTIFY" if events::is_last(request) => dialog.ended = Some("the last NOTIFY"),
+            "SUBSCRIBE" if request.header("Expires") == Some("0") => {
+                dialog.ended = Some("the last SUBSCRIBE")
+            }
+            _ => {}
+        }
+        if matches!(method, "MESSAGE" | "NOTIFY") {
             if !dialog.outstanding.is_empty() {
-                wrong.push("a second MESSAGE while one has no answer".to_owned());
+                wrong.push(format!("a second {method} while one has no answer"));
             }
             dialog.outstanding.insert(request.branch().to_owned());
         }
@@ -276,6 +375,7 @@ impl Auditor {
         forget_first(&mut self.asking);
         forget_first(&mut self.branches);
         forget_first(&mut self.dialogs);
+        forget_first(&mut self.subscribed);
     }
 }
 
@@ -283,7 +383,14 @@ impl Dialog {
     fn new(target: String, routes: Vec<String>, to: &str, their_cseq: Option<u64>) -> Self {
         let to = to.to_owned();
         let last = (String::new(), Bytes::new());
-        Self { target, routes, to, their_cseq, last, outstanding: BTreeSet::new(), is_over: false }
+        let outstanding = BTreeSet::new();
+        Self { target, coming: None, routes, to, their_cseq, last, outstanding, ended: None }
+    }
+
+    /// Returns the dialog that a request of ours begins.
+    fn of_request(request: &RawMessage, their_cseq: Option<u64>) -> Self {
+        let (target, routes) = (contact(request).unwrap_or_default(), request.values("Record-Route"));
+        Self::new(target, routes, request.header("From").unwrap_or_default(), their_cseq)
     }
 }
 
@@ -295,11 +402,22 @@ impl DialogKey {
         Self { call: response.call_id().to_owned(), ours, theirs }
     }
 
+    /// Returns the dialog of a request of ours.
+    fn of_our_request(request: &RawMessage) -> Self {
+        let [ours, theirs] = tags(request);
+        Self { call: request.call_id().to_owned(), ours, theirs }
+    }
+
     /// Returns the dialog of a request of theirs.
     fn of_request(request: &RawMessage) -> Self {
         let [theirs, ours] = tags(request);
         Self { call: request.call_id().to_owned(), ours, theirs }
     }
+}
+
+/// Returns what a SUBSCRIBE that begins a dialog is remembered by: the Call-ID and the subscriber's tag.
+fn subscription(message: &RawMessage, header: &str) -> (String, String) {
+    (message.call_id().to_owned(), message.parameter(header, "tag").unwrap_or_default().to_owned())
 }
 
 fn tags(message: &RawMessage) -> [String; 2] {

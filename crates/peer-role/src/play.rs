@@ -4,6 +4,7 @@
 //! server and the SIP server of the file, gives their lines to Gangway and compares what comes back with
 //! [`StanzaPattern`] and [`SipPattern`]. [`Bindings`] holds what `$names` have matched.
 
+mod document;
 mod pattern;
 mod perform;
 mod read;
@@ -103,6 +104,10 @@ impl Default for Timing {
 pub enum Fault {
     /// The gateway is killed at once and starts again from its store.
     RestartGateway,
+    /// The gateway is asked to end in good order.
+    StopGateway,
+    /// The gateway, which has ended, starts again from its store.
+    StartGateway,
     /// The proxy is killed at once and starts again.
     RestartProxy,
     /// The connection between proxy and gateway breaks; it may be dialled again.
@@ -111,6 +116,10 @@ pub enum Fault {
     HoldLink,
     /// The link works again.
     MendLink,
+    /// Nothing passes between the gateway and the SIP server, and nobody is told.
+    HoldSip,
+    /// What was held passes again.
+    MendSip,
     /// The XMPP server takes stanzas and acknowledges none.
     HoldAcks,
     /// The XMPP server acknowledges what it has taken, and goes on doing so.
@@ -133,6 +142,19 @@ pub enum Fault {
     BehaveWell,
     /// The XMPP server's certificate has just expired.
     ExpireCertificate,
+}
+
+/// Reads a time as plays write it: `200 ms`, `5 s`, `2 min`.
+#[must_use]
+pub fn duration(text: &str) -> Option<Duration> {
+    let (number, unit) = text.trim().split_once(' ')?;
+    let number: u64 = number.parse().ok()?;
+    match unit {
+        "ms" => Some(Duration::from_millis(number)),
+        "s" => Some(Duration::from_secs(number)),
+        "min" => Some(Duration::from_secs(number * 60)),
+        _ => None,
+    }
 }
 
 /// Why a file is not a play.

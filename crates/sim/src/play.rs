@@ -15,7 +15,7 @@ use std::time::Duration;
 use clock_types::{Ids, Moment, Now};
 use gateway_role::Dialect;
 use net_types::{Answer, CertificateNames, Event, ListenerId, Question, Record, Trust};
-use peer_role::play::{Fault, Flaw, Heard, Play, SipLines, Stage, domains_in, perform};
+use peer_role::play::{Fault, Flaw, Heard, Play, SipLines, Stage, domains_in, duration, perform};
 use peer_role::{Acks, Proves, Said, SipActor, SipActorSettings, Stanzas, XmppServer, XmppSettings};
 use sip_proto::endpoint::{Pace, Route, Transport};
 use translate::Profile;
@@ -222,6 +222,10 @@ impl Stage for SimStage {
                 self.world.crash(self.gateway);
                 self.world.start(self.gateway);
             }
+            Fault::StopGateway => self.world.stop(self.gateway),
+            Fault::StartGateway => self.world.start_again(self.gateway),
+            Fault::HoldSip => self.world.set_cut(self.gateway, self.sip, true),
+            Fault::MendSip => self.world.set_cut(self.gateway, self.sip, false),
             Fault::RestartProxy => {
                 self.world.crash(self.proxy);
                 self.world.start(self.proxy);
@@ -273,6 +277,24 @@ fn set(gateway: &mut gateway_role::Settings, name: &str, value: &str) -> Result<
         ("body-max", octets) => {
             to_sip.body_max = octets.parse().map_err(|_| "body-max is a number of octets".to_owned())?;
         }
+        _ => return set_presence(&mut gateway.watches, name, value),
+    }
+    Ok(())
+}
+
+/// Changes one setting of presence.
+fn set_presence(watches: &mut gateway_role::WatchSettings, name: &str, value: &str) -> Result<(), String> {
+    let time = || duration(value).ok_or_else(|| format!("{name} is a time, such as 5 s"));
+    let seconds = || time().map(|time| u32::try_from(time.as_secs()).unwrap_or(u32::MAX));
+    match name {
+        "expires" => watches.expires = seconds()?,
+        "expires-min" => watches.expires_min = seconds()?,
+        "expires-max" => watches.expires_max = seconds()?,
+        "pace" => watches.pace = time()?,
+        "stale-time" => watches.stale_after = time()?,
+        "restart-spread" => watches.spread = time()?,
+        "adopt-probes" => watches.adopt_probes = value == "true",
+        "watched" => watches.watched_max = value.parse().map_err(|_| "watched is a number".to_owned())?,
         _ => return Err(format!("there is no setting {name} {value}")),
     }
     Ok(())

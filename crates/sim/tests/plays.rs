@@ -43,6 +43,11 @@ fn texts_are_mapped_as_rfc_7572_says() {
 }
 
 #[test]
+fn presence_is_mapped_as_rfc_8048_says() {
+    folder("rfc8048");
+}
+
+#[test]
 fn questions_to_the_gateway_are_answered_as_xep_0030_says() {
     folder("xep0030");
 }

@@ -87,6 +87,22 @@ impl House {
         self.wait_until_ready()
     }
 
+    /// Asks the program to end in good order, and does not wait for it.
+    pub fn stop(&mut self) -> Result<(), String> {
+        let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
+        asked.map_err(|why| why.to_string())?.success().then_some(()).ok_or_else(|| "it is gone".to_owned())
+    }
+
+    /// Waits until the program has ended, and starts it again.
+    pub fn start_again(&mut self) -> Result<(), String> {
+        let ended = self.child.wait().map_err(|why| why.to_string())?;
+        if !ended.success() {
+            return Err(format!("the program ended badly:\n{}", self.log()));
+        }
+        self.child = spawn(&self.directory)?;
+        self.wait_until_ready()
+    }
+
     /// Returns what the program has logged.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.directory.join("log")).unwrap_or_default()
@@ -135,25 +151,41 @@ fn spawn(directory: &PathBuf) -> Result<Child, String> {
         .map_err(|why| why.to_string())
 }
 
-fn configuration(play: &Play, addresses: &Addresses) -> Result<String, String> {
-    let Addresses { proxy, gateway, sip, partners } = addresses;
-    let transport = play.setting("transport").unwrap_or("tcp");
-    let mut of_gateway = String::new();
-    let mut of_domain = String::new();
+/// What a play sets, table by table.
+#[derive(Default)]
+struct OfPlay {
+    gateway: String,
+    domain: String,
+    presence: String,
+}
+
+fn of_play(play: &Play) -> Result<OfPlay, String> {
+    let mut of = OfPlay::default();
     for (name, value) in &play.settings {
         let _ = match (name.as_str(), value.as_str()) {
             ("transport", _) => Ok(()),
-            ("message-type", value) => writeln!(of_gateway, "message-type = \"{value}\""),
-            ("headline", value) => writeln!(of_domain, "headlines = \"{value}\""),
-            ("profile", "bare") => writeln!(of_domain, "profile = \"bare-address\""),
+            ("message-type", value) => writeln!(of.gateway, "message-type = \"{value}\""),
+            ("headline", value) => writeln!(of.domain, "headlines = \"{value}\""),
+            ("profile", "bare") => writeln!(of.domain, "profile = \"bare-address\""),
             ("profile", "microsoft") => {
-                writeln!(of_domain, "profile = \"microsoft\"\nallow-plaintext = true")
+                writeln!(of.domain, "profile = \"microsoft\"\nallow-plaintext = true")
             }
-            ("profile", value) => writeln!(of_domain, "profile = \"{value}\""),
-            ("body-max", octets) => writeln!(of_domain, "body-size = {octets}"),
+            ("profile", value) => writeln!(of.domain, "profile = \"{value}\""),
+            ("body-max", octets) => writeln!(of.domain, "body-size = {octets}"),
+            ("adopt-probes" | "watched", value) => writeln!(of.presence, "{name} = {value}"),
+            ("expires" | "expires-min" | "expires-max" | "pace" | "stale-time" | "restart-spread", value) => {
+                writeln!(of.presence, "{name} = \"{value}\"")
+            }
             (name, value) => return Err(format!("there is no setting {name} {value}")),
         };
     }
+    Ok(of)
+}
+
+fn configuration(play: &Play, addresses: &Addresses) -> Result<String, String> {
+    let Addresses { proxy, gateway, sip, partners } = addresses;
+    let transport = play.setting("transport").unwrap_or("tcp");
+    let OfPlay { gateway: of_gateway, domain: of_domain, presence: of_presence } = of_play(play)?;
     let mut of_partners = String::new();
     for (domain, host) in partners {
         let _ = writeln!(
@@ -187,6 +219,8 @@ domain = "s.example"
 next-hop = "sip:{sip};transport={transport}"
 trusted-addresses = ["127.0.0.0/8"]
 {of_domain}
+[gateway.presence]
+{of_presence}
 [identity.s]
 certificate = "s.pem"
 key = "s.key"

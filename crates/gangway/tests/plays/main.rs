@@ -60,12 +60,17 @@ fn needs_another_stage(play: &Play) -> bool {
     is_of_that_world
         || play.steps.iter().any(|step| match &step.act {
             Act::Wait(time) => *time > LONG,
-            Act::XmppHears(_, timing) | Act::SipHears(_, timing) => timing.after > LONG,
+            Act::XmppHears(_, timing) | Act::SipHears(_, timing) => timing.after.max(timing.within) > LONG,
             // What the program tells its operator, and a partner that misbehaves, are seen in the simulated world.
             Act::OperatorHears(..) => true,
-            Act::Fault(fault) => {
-                !matches!(fault, Fault::RestartGateway | Fault::HoldAcks | Fault::ReleaseAcks)
-            }
+            Act::Fault(fault) => !matches!(
+                fault,
+                Fault::RestartGateway
+                    | Fault::StopGateway
+                    | Fault::StartGateway
+                    | Fault::HoldAcks
+                    | Fault::ReleaseAcks
+            ),
             Act::XmppSays(_)
             | Act::SipSays(_)
             | Act::SipRepeats

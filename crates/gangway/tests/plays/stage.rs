@@ -157,6 +157,8 @@ impl Stage for RealStage {
     fn fail(&mut self, fault: Fault) {
         match fault {
             Fault::RestartGateway => self.house.restart().expect("it started once"),
+            Fault::StopGateway => self.house.stop().expect("it runs"),
+            Fault::StartGateway => self.house.start_again().expect("it started once"),
             Fault::HoldAcks => self.acknowledge(Acks::Withheld),
             Fault::ReleaseAcks => self.acknowledge(Acks::Counted),
             _ => panic!("a play with such a step is not performed here"),

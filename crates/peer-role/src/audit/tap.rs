@@ -37,6 +37,7 @@ impl Tap {
             }
             Event::Closed { connection, .. } => {
                 self.streams.remove(connection);
+                self.auditor.handle_closed();
                 Vec::new()
             }
             Event::Datagram { bytes, .. } => {

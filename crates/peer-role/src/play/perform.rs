@@ -7,7 +7,8 @@ use std::time::Duration;
 use xmpp_types::xml::Element;
 
 use super::{
-    Act, Bindings, Fault, Mismatch, Pattern, Play, SipAnswer, SipLine, SipPattern, StanzaPattern, Timing,
+    Act, Bindings, Fault, Mismatch, Pattern, Play, SipAnswer, SipLine, SipPattern, SipStart, StanzaPattern,
+    Timing,
 };
 use crate::raw::RawMessage;
 
@@ -80,7 +81,8 @@ pub fn perform(play: &Play, stage: &mut dyn Stage) -> Result<(), Flaw> {
     let mut performance = Performance {
         stage,
         stanzas: VecDeque::new(),
-        messages: VecDeque::new(),
+        requests: VecDeque::new(),
+        responses: VecDeque::new(),
         notices: VecDeque::new(),
         complaints: VecDeque::new(),
         bindings: Bindings::default(),
@@ -102,11 +104,15 @@ pub fn perform(play: &Play, stage: &mut dyn Stage) -> Result<(), Flaw> {
     }
 }
 
+/// When a message came, over which of the SIP server's own connections, if over one, and what it is.
+type HeardMessage = (Duration, Option<u8>, RawMessage);
+
 struct Performance<'a> {
     stage: &'a mut dyn Stage,
     /// What came and was not yet called for.
     stanzas: VecDeque<(Duration, Element)>,
-    messages: VecDeque<(Duration, Option<u8>, RawMessage)>,
+    requests: VecDeque<HeardMessage>,
+    responses: VecDeque<HeardMessage>,
     /// What the operator was told and no step has passed by.
     notices: VecDeque<String>,
     /// What was against the rules.
@@ -153,14 +159,21 @@ impl Performance<'_> {
 
     fn hear_message(&mut self, pattern: &SipPattern, timing: Timing) -> Result<(), String> {
         let start = self.stage.elapsed();
-        self.wait_until(start + timing.within, |performance| !performance.messages.is_empty());
-        let Some((at, link, message)) = self.messages.pop_front() else {
+        let is_request = matches!(pattern.start, SipStart::Request { .. });
+        self.wait_until(start + timing.within, |performance| !performance.of_kind(is_request).is_empty());
+        let queue = if is_request { &mut self.requests } else { &mut self.responses };
+        let Some((at, link, message)) = queue.pop_front() else {
             return Err(self.nothing("SIP", timing));
         };
         pattern
             .matches(&message, link, &mut self.bindings)
             .map_err(|mismatch| told(&mismatch, &show_message(&message)))?;
         in_time(at.saturating_sub(start), timing)
+    }
+
+    /// Requests and answers may come over different connections, so each kind has an order of its own.
+    const fn of_kind(&self, is_request: bool) -> &VecDeque<HeardMessage> {
+        if is_request { &self.requests } else { &self.responses }
     }
 
     /// The operator is told more than a play is about: what does not fit is passed by.
@@ -188,7 +201,8 @@ impl Performance<'_> {
     /// Returns in words what came and no step called for.
     fn uncalled(&self) -> Option<String> {
         let stanza = self.stanzas.front().map(|(_, stanza)| show_stanza(stanza));
-        stanza.or_else(|| self.messages.front().map(|(_, _, message)| show_message(message)))
+        let message = self.requests.front().or(self.responses.front());
+        stanza.or_else(|| message.map(|(_, _, message)| show_message(message)))
     }
 
     /// What breaks a rule fails the play wherever it stands.
@@ -206,7 +220,11 @@ impl Performance<'_> {
             while let Some((at, heard)) = self.stage.poll_heard() {
                 match heard {
                     Heard::Stanza(stanza) => self.stanzas.push_back((at, *stanza)),
-                    Heard::Sip(link, message) => self.messages.push_back((at, link, *message)),
+                    Heard::Sip(link, message) => {
+                        let is_request = message.status().is_none();
+                        let queue = if is_request { &mut self.requests } else { &mut self.responses };
+                        queue.push_back((at, link, *message));
+                    }
                     Heard::Notice(words) => self.notices.push_back(words),
                     Heard::Complaint(words) => self.complaints.push_back(words),
                 }

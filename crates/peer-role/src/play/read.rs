@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use super::document::{self, DocumentPattern};
 use super::pattern::Pattern;
 use super::sip::{SipAnswer, SipLine, SipPattern, SipStart, is_method};
 use super::stanza::{StanzaLine, StanzaPattern};
-use super::{Act, BadPlay, Fault, Play, Step, Timing};
+use super::{Act, BadPlay, Fault, Play, Step, Timing, duration};
 
 /// A line that begins at the margin, with the indented lines below it.
 struct Block<'a> {
@@ -32,6 +33,7 @@ pub(super) fn play(text: &str) -> Result<Play, BadPlay> {
                 describe(&mut play, key, value.trim(), &block)?;
             }
             _ if block.head.starts_with("let ") => play.names.push(name_of(&block)?),
+            _ if block.head.starts_with("repeat ") => play.names.push(repetition(&block)?),
             _ => play.steps.push(Step { line: block.line, act: act(&block)? }),
         }
     }
@@ -84,6 +86,19 @@ fn name_of(block: &Block<'_>) -> Result<(String, String), BadPlay> {
     let (name, text) = told.ok_or_else(|| block.bad("let $name text"))?;
     let text = octets(text).and_then(|octets| String::from_utf8(octets).ok());
     Ok((name.to_owned(), text.ok_or_else(|| block.bad("an unknown escape in a text"))?))
+}
+
+/// Reads `repeat $name 30000 text`.
+fn repetition(block: &Block<'_>) -> Result<(String, String), BadPlay> {
+    let told = block.head.strip_prefix("repeat $").and_then(|rest| rest.split_once(' '));
+    let told = told.and_then(|(name, rest)| Some((name, rest.split_once(' ')?)));
+    let read = told.and_then(|(name, (count, text))| Some((name, count.parse().ok()?, text)));
+    let (name, count, text): (&str, usize, &str) =
+        read.ok_or_else(|| block.bad("repeat $name 30000 text"))?;
+    if count.saturating_mul(text.len()) > REPEATED_MAX {
+        return Err(block.bad("nobody sends so much"));
+    }
+    Ok((name.to_owned(), text.repeat(count)))
 }
 
 fn act(block: &Block<'_>) -> Result<Act, BadPlay> {
@@ -141,20 +156,24 @@ fn operator_hears(block: &Block<'_>, words: &str) -> Result<Act, BadPlay> {
 
 fn sip_says(block: &Block<'_>, start: &str) -> Result<Act, BadPlay> {
     let mut headers = Vec::new();
-    let mut body = Body::default();
+    let (mut body, mut document) = (Body::default(), String::new());
     let (mut tag, mut of, mut over) = (None, None, 1);
     for (line, below) in &block.below {
         let bad = |what: &str| BadPlay { line: *line, what: what.to_owned() };
         let (name, value) = header(below).ok_or_else(|| bad("Name: value"))?;
         match name {
             "body" => body.add(value).ok_or_else(|| bad("an unknown escape in a body"))?,
+            "pidf" => document.push_str(value),
             "tag" => tag = Some(value.to_owned()),
             "of" => of = Some(value.to_owned()),
             "over" => over = value.parse().map_err(|_| bad("over: the number of a connection"))?,
             _ => headers.push((name.to_owned(), value.to_owned())),
         }
     }
-    let body = body.octets();
+    let mut body = body.octets();
+    if !document.is_empty() {
+        body = document::said(&mut headers, &document).into_bytes();
+    }
     let (first, second) = start.split_once(' ').unwrap_or((start, ""));
     let second = second.trim().to_owned();
     if let Ok(status) = first.parse() {
@@ -185,9 +204,10 @@ fn sip_hears(block: &Block<'_>, start: &str) -> Result<Act, BadPlay> {
         }
         Err(_) => return Err(block.bad("sip < METHOD uri, or sip < STATUS reason")),
     };
-    let mut pattern = SipPattern { start, headers: Vec::new(), absent: Vec::new(), body: None, over: None };
+    let mut pattern =
+        SipPattern { start, headers: Vec::new(), absent: Vec::new(), body: None, document: None, over: None };
     let mut timing = Timing::default();
-    let mut body = Body::default();
+    let (mut body, mut document) = (Body::default(), String::new());
     for (line, below) in &block.below {
         if time(below, &mut timing) {
             continue;
@@ -200,6 +220,7 @@ fn sip_hears(block: &Block<'_>, start: &str) -> Result<Act, BadPlay> {
         let (name, value) = header(below).ok_or_else(|| bad("Name: value"))?;
         match name {
             "body" => body.add(value).ok_or_else(|| bad("an unknown escape in a body"))?,
+            "pidf" => document.push_str(value),
             "over" => {
                 pattern.over = Some(value.parse().map_err(|_| bad("over: the number of a connection"))?)
             }
@@ -210,6 +231,9 @@ fn sip_hears(block: &Block<'_>, start: &str) -> Result<Act, BadPlay> {
         let text =
             String::from_utf8(body.octets()).map_err(|_| block.bad("a body that is expected is UTF-8"))?;
         pattern.body = Some(Pattern::parse(&text));
+    }
+    if !document.is_empty() {
+        pattern.document = Some(DocumentPattern::parse(&document).map_err(|what| block.bad(&what))?);
     }
     Ok(Act::SipHears(pattern, timing))
 }
@@ -272,17 +296,6 @@ fn time(line: &str, timing: &mut Timing) -> bool {
     true
 }
 
-fn duration(text: &str) -> Option<Duration> {
-    let (number, unit) = text.trim().split_once(' ')?;
-    let number: u64 = number.parse().ok()?;
-    match unit {
-        "ms" => Some(Duration::from_millis(number)),
-        "s" => Some(Duration::from_secs(number)),
-        "min" => Some(Duration::from_secs(number * 60)),
-        _ => None,
-    }
-}
-
 fn names(text: &str) -> Option<Vec<String>> {
     let names: Option<Vec<_>> =
         text.split(' ').map(|name| name.strip_prefix('$').map(str::to_owned)).collect();
@@ -292,6 +305,10 @@ fn names(text: &str) -> Option<Vec<String>> {
 fn fault(line: &str) -> Option<Fault> {
     Some(match line {
         "restart gateway" => Fault::RestartGateway,
+        "stop gateway" => Fault::StopGateway,
+        "start gateway" => Fault::StartGateway,
+        "hold sip" => Fault::HoldSip,
+        "mend sip" => Fault::MendSip,
         "restart proxy" => Fault::RestartProxy,
         "cut link" => Fault::CutLink,
         "hold link" => Fault::HoldLink,
@@ -343,6 +360,9 @@ fn octets(text: &str) -> Option<Vec<u8>> {
     Some(octets)
 }
 
+/// How long a repeated text may be.
+const REPEATED_MAX: usize = 1 << 22;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -353,6 +373,8 @@ mod tests {
         let play = Play::parse("title: t\nlet $sdp v=0\\r\\n\n").unwrap();
 
         assert_eq!(play.names, [("sdp".to_owned(), "v=0\r\n".to_owned())]);
+        let play = Play::parse("title: t\nrepeat $long 3 ab\n").unwrap();
+        assert_eq!(play.names, [("long".to_owned(), "ababab".to_owned())]);
     }
 
     const ANN_WRITES: &str = "\

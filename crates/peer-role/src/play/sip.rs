@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use sip_types::Method;
 
+use super::document::DocumentPattern;
 use super::pattern::{Bindings, Mismatch, Pattern};
 use crate::raw::RawMessage;
 
@@ -58,13 +59,14 @@ pub enum SipStart {
 }
 
 /// A message to expect: its first line, and at least its headers.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SipPattern {
     /// What begins it.
     pub start: SipStart,
     pub(super) headers: Vec<(String, Pattern)>,
     pub(super) absent: Vec<String>,
     pub(super) body: Option<Pattern>,
+    pub(super) document: Option<DocumentPattern>,
     pub(super) over: Option<u8>,
 }
 
@@ -114,6 +116,9 @@ impl SipPattern {
         }
         if let Some(body) = &self.body {
             body.matches("body", &String::from_utf8_lossy(&found.body), &mut attempt)?;
+        }
+        if let Some(document) = &self.document {
+            document.matches(found, &mut attempt)?;
         }
         if self.over.is_some() && self.over != link {
             let shown = |link: Option<u8>| link.map_or("another".to_owned(), |link| link.to_string());

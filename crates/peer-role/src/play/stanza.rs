@@ -71,7 +71,7 @@ impl StanzaPattern {
     }
 }
 
-fn compare(pattern: &Element, found: &Element, bindings: &mut Bindings) -> Result<(), Mismatch> {
+pub(super) fn compare(pattern: &Element, found: &Element, bindings: &mut Bindings) -> Result<(), Mismatch> {
     let at = pattern.name();
     if !found.is(pattern.name(), pattern.namespace()) {
         let expected = format!("<{} xmlns='{}'>", pattern.name(), pattern.namespace());
