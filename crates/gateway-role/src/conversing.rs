@@ -16,7 +16,7 @@ use xmpp_types::ns;
 use xmpp_types::stanza_error::StanzaError;
 use xmpp_types::xml::Element;
 
-use crate::conversation::{Arrived, Effect, Item, Pair, Saying, SessionId, Why};
+use crate::conversation::{Arrived, Effect, Fate, Item, Pair, Saying, SessionId, Why};
 use crate::delivery::{Arrival, Number};
 use crate::gateway::{Gateway, Ours, Output};
 use crate::links::Sent;
@@ -188,20 +188,8 @@ impl Gateway {
             }
             Effect::Order(order) => self.outputs.push_back(Output::Order(order)),
             Effect::Notice(notice) => self.notice(Notice::Sip(notice)),
-            Effect::Page(item) => self.page(item, now),
             Effect::Said { item, call } => self.note_call(item, &call),
-            Effect::Delivered { item, by_agent } => self.item_delivered(item, by_agent, now),
-            Effect::Failed { item, why } => self.item_failed(item, &why, now),
-            Effect::Unreachable { item, why } => {
-                let behind = match item {
-                    Item::Text(number) => self.to_sip.take_waiting_behind(number),
-                    Item::Report(_) => Vec::new(),
-                };
-                self.item_failed(item, &why, now);
-                for number in behind {
-                    self.item_failed(Item::Text(number), &why, now);
-                }
-            }
+            Effect::Decided { item, fate } => self.item_decided(item, fate, now),
             Effect::Arrived(arrived) => self.text_arrived(*arrived, now),
             Effect::Stanza { pair, stanza } => {
                 self.links.send(stanza, Sent::Courtesy, || format!("{} {}", pair.sip, pair.xmpp), now);
@@ -270,6 +258,24 @@ impl Gateway {
             && trace.call != call.as_str()
         {
             *trace = Arc::new(Trace { call: call.to_string(), ..(**trace).clone() });
+        }
+    }
+
+    fn item_decided(&mut self, item: Item, fate: Fate, now: Now) {
+        match fate {
+            Fate::Paged => self.page(item, now),
+            Fate::Delivered { by_agent } => self.item_delivered(item, by_agent, now),
+            Fate::Failed(why) => self.item_failed(item, &why, now),
+            Fate::Unreachable(why) => {
+                let behind = match item {
+                    Item::Text(number) => self.to_sip.take_waiting_behind(number),
+                    Item::Report(_) => Vec::new(),
+                };
+                self.item_failed(item, &why, now);
+                for number in behind {
+                    self.item_failed(Item::Text(number), &why, now);
+                }
+            }
         }
     }
 

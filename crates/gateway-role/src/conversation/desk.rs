@@ -16,8 +16,9 @@ use translate::session::TypingDialect;
 use xmpp_types::jid::{DomainName, Jid};
 
 use super::effect::Effect;
+use super::fate::Item;
 use super::learned::{Fallback, Learned};
-use super::machine::{Item, Leg, Pace};
+use super::machine::{Leg, Pace};
 use super::offer::{self, Place};
 use super::pair::Pair;
 use super::settings::Dialect;

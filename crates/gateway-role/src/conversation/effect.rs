@@ -15,8 +15,8 @@ use xmpp_types::jid::DomainName;
 use xmpp_types::xml::Element;
 
 use super::desk::SessionId;
+use super::fate::{Fate, Item};
 use super::learned::Fallback;
-use super::machine::{Item, Why};
 use super::pair::Pair;
 use super::wire::Sender;
 
@@ -46,8 +46,6 @@ pub enum Effect {
     },
     /// Nothing comes of the session any more.
     Over(SessionId),
-    /// Carry it without a session.
-    Page(Item),
     /// Something for the network.
     Order(Order),
     /// Something for the operator.
@@ -59,26 +57,12 @@ pub enum Effect {
         /// The session.
         call: CallId,
     },
-    /// It was delivered.
-    Delivered {
+    /// Its fate is known.
+    Decided {
         /// What.
         item: Item,
-        /// Whether it is the user's own program that says so.
-        by_agent: bool,
-    },
-    /// It was not delivered.
-    Failed {
-        /// What.
-        item: Item,
-        /// Why.
-        why: Box<Why>,
-    },
-    /// It was not delivered, and nothing that waits behind it can be.
-    Unreachable {
-        /// What.
-        item: Item,
-        /// Why.
-        why: Box<Why>,
+        /// What became of it.
+        fate: Fate,
     },
     /// The SIP user said something.
     Arrived(Box<Arrived>),

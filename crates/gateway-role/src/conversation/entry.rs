@@ -17,8 +17,9 @@ use translate::session::{
 
 use super::desk::{Desk, SessionId};
 use super::effect::{Arrived, Asker, Effect, SessionChange};
+use super::fate::Item;
 use super::learned::Fallback;
-use super::machine::{Conversation, Ended, Item, Leg, Output};
+use super::machine::{Conversation, Ended, Leg, Output};
 use super::pair::Pair;
 use super::settings::Dialect;
 use super::typing::Understands;
@@ -242,21 +243,9 @@ impl Entry {
                     carried.session.end(now);
                 }
             }
-            Output::Page(item) => {
-                self.take_item(item);
-                desk.outputs.push_back(Effect::Page(item));
-            }
-            Output::Delivered { item, by_agent } => {
-                self.take_item(item);
-                desk.outputs.push_back(Effect::Delivered { item, by_agent });
-            }
-            Output::Failed { item, why } => {
-                self.take_item(item);
-                desk.outputs.push_back(Effect::Failed { item, why });
-            }
-            Output::Unreachable { item, why } => {
-                self.take_item(item);
-                desk.outputs.push_back(Effect::Unreachable { item, why });
+            Output::Decided { item, fate } => {
+                self.items.retain(|(other, _)| *other != item);
+                desk.outputs.push_back(Effect::Decided { item, fate });
             }
             Output::Show(state) => self.show(state, desk),
         }
@@ -324,10 +313,6 @@ impl Entry {
             return;
         }
         self.conversation.handle_typed(leg, &desk.pace, now);
-    }
-
-    fn take_item(&mut self, item: Item) {
-        self.items.retain(|(other, _)| *other != item);
     }
 
     fn show(&self, state: ChatState, desk: &mut Desk) {

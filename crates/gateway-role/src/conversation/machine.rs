@@ -24,36 +24,15 @@ use std::time::Duration;
 use clock_types::{Moment, Now, earliest};
 use translate::error::{Failure, failure_to_xmpp};
 use translate::session::{ChatState, Typing};
-use xmpp_types::stanza_error::StanzaError;
 
+use super::fate::{Fate, Item, Why};
 use super::typing::{Inward, Outward, Understands};
-use crate::delivery::Number;
 
 mod turn;
 
 /// Names a session inside its conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Leg(pub u32);
-
-/// Something for the SIP user to read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Item {
-    /// A message from XMPP.
-    Text(Number),
-    /// The report of a message from SIP that was not delivered.
-    Report(Number),
-}
-
-/// Why something was not delivered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Why {
-    /// For the XMPP user.
-    pub error: StanzaError,
-    /// For the operator: `486 Busy Here`.
-    pub outcome: String,
-    /// The status of the response that says so, if there was one.
-    pub status: Option<u16>,
-}
 
 /// How a call of ours was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,28 +88,12 @@ pub enum Output {
     },
     /// End a session; the conversation speaks of it no more.
     End(Leg),
-    /// Carry it without a session; the conversation speaks of it no more.
-    Page(Item),
-    /// It was delivered.
-    Delivered {
-        /// What.
+    /// An item's fate is known.
+    Decided {
+        /// Which.
         item: Item,
-        /// As of [`Said::Taken`].
-        by_agent: bool,
-    },
-    /// It was not delivered.
-    Failed {
-        /// What.
-        item: Item,
-        /// Why.
-        why: Box<Why>,
-    },
-    /// It was not delivered, and nothing that waits behind it can be.
-    Unreachable {
-        /// What.
-        item: Item,
-        /// Why.
-        why: Box<Why>,
+        /// What became of it.
+        fate: Fate,
     },
     /// Show the XMPP user what the SIP user does.
     Show(ChatState),
@@ -280,15 +243,10 @@ impl Conversation {
         if !self.remove_leg(leg) {
             return;
         }
-        // Where the peer has called meanwhile, its session serves as well.
-        if !self.has_prospect()
-            && let Some(hand) = self.hand.take()
-        {
-            self.outputs.push_back(match refused {
-                Refused::NoSessions(_) => Output::Page(hand.item),
-                Refused::No(why) => Output::Unreachable { item: hand.item, why },
-            });
-        }
+        self.give_up(match refused {
+            Refused::NoSessions(_) => Fate::Paged,
+            Refused::No(why) => Fate::Unreachable(why),
+        });
         self.advance(pace, now);
     }
 
@@ -299,10 +257,7 @@ impl Conversation {
         }
         if self.legs.is_empty() {
             let typing = self.inward.handle_end();
-            let state = if ended == Ended::ByPeer { Some(ChatState::Gone) } else { typing };
-            if self.understands == Understands::Yes {
-                self.outputs.extend(state.map(Output::Show));
-            }
+            self.show(if ended == Ended::ByPeer { Some(ChatState::Gone) } else { typing });
         }
         self.advance(pace, now);
     }
@@ -313,17 +268,15 @@ impl Conversation {
         let Some(hand) = self.hand.take_if(|hand| hand.said_in == Some(leg)) else { return };
         self.last = now.moment;
         match said {
-            Said::Taken { by_agent } => {
-                self.outputs.push_back(Output::Delivered { item: hand.item, by_agent });
-            }
-            Said::Refused(why) => self.outputs.push_back(Output::Failed { item: hand.item, why }),
+            Said::Taken { by_agent } => self.decide(hand.item, Fate::Delivered { by_agent }),
+            Said::Refused(why) => self.decide(hand.item, Fate::Failed(why)),
             Said::Dead(why) => {
                 self.end(leg);
                 if hand.deaths == 0 {
                     // Once more: a session that the peer has forgotten took nothing (RFC 5057 §5.2).
                     self.hand = Some(Hand { deaths: 1, said_in: None, ..hand });
                 } else {
-                    self.outputs.push_back(Output::Failed { item: hand.item, why });
+                    self.decide(hand.item, Fate::Failed(why));
                 }
             }
         }
@@ -346,9 +299,7 @@ impl Conversation {
     pub fn handle_typing(&mut self, typing: Typing, now: Now) {
         self.last = now.moment;
         let state = self.inward.handle_typing(typing, now.moment);
-        if self.understands == Understands::Yes {
-            self.outputs.extend(state.map(Output::Show));
-        }
+        self.show(state);
     }
 
     /// The gateway stops: sessions end as soon as what was said in them is answered.
@@ -364,12 +315,7 @@ impl Conversation {
             match self.stage(leg) {
                 Some(Stage::Calling { until }) if until <= now.moment => {
                     self.end(leg);
-                    if !self.has_prospect()
-                        && let Some(hand) = self.hand.take()
-                    {
-                        let why = Box::new(not_answered());
-                        self.outputs.push_back(Output::Unreachable { item: hand.item, why });
-                    }
+                    self.give_up(Fate::Unreachable(Box::new(not_answered())));
                 }
                 Some(Stage::Spare { until }) if until <= now.moment => self.retire(leg),
                 _ => {}
@@ -382,11 +328,8 @@ impl Conversation {
                 self.retire(leg);
             }
         }
-        if let Some(state) = self.inward.handle_timeout(now.moment)
-            && self.understands == Understands::Yes
-        {
-            self.outputs.push_back(Output::Show(state));
-        }
+        let state = self.inward.handle_timeout(now.moment);
+        self.show(state);
         self.advance(pace, now);
     }
 
@@ -493,6 +436,26 @@ impl Conversation {
         self.speaking.is_some() || self.legs.iter().any(may_serve)
     }
 
+    /// Gives up what is in hand, unless the peer has called meanwhile: its session serves as well.
+    fn give_up(&mut self, fate: Fate) {
+        if !self.has_prospect()
+            && let Some(hand) = self.hand.take()
+        {
+            self.decide(hand.item, fate);
+        }
+    }
+
+    fn decide(&mut self, item: Item, fate: Fate) {
+        self.outputs.push_back(Output::Decided { item, fate });
+    }
+
+    /// Shows the XMPP user what the SIP user does, if his client hears of such things.
+    fn show(&mut self, state: Option<ChatState>) {
+        if self.understands == Understands::Yes {
+            self.outputs.extend(state.map(Output::Show));
+        }
+    }
+
     fn idle_at(&self, pace: &Pace) -> Option<Moment> {
         self.speaking.map(|_| self.last + pace.idle_after)
     }
@@ -519,7 +482,7 @@ impl Conversation {
     }
 
     fn free(&mut self, leg: Leg) {
-        if let Some(state) = self.legs.iter_mut().find(|state| state.leg == leg) {
+        if let Some(state) = self.leg(leg) {
             state.busy = false;
             if state.stage == Stage::Retiring {
                 self.end(leg);
@@ -528,7 +491,7 @@ impl Conversation {
     }
 
     fn occupy(&mut self, leg: Leg) {
-        if let Some(state) = self.legs.iter_mut().find(|state| state.leg == leg) {
+        if let Some(state) = self.leg(leg) {
             state.busy = true;
         }
     }
@@ -542,9 +505,13 @@ impl Conversation {
     }
 
     fn set_stage(&mut self, leg: Leg, stage: Stage) {
-        if let Some(state) = self.legs.iter_mut().find(|state| state.leg == leg) {
+        if let Some(state) = self.leg(leg) {
             state.stage = stage;
         }
+    }
+
+    fn leg(&mut self, leg: Leg) -> Option<&mut LegState> {
+        self.legs.iter_mut().find(|state| state.leg == leg)
     }
 
     fn all_legs(&self) -> Vec<Leg> {

@@ -1,6 +1,7 @@
 use clock_types::Date;
 
 use super::*;
+use crate::delivery::Number;
 
 #[test]
 fn texts_wait_for_the_answer_and_are_said_in_order() {
@@ -28,7 +29,7 @@ fn a_peer_without_sessions_gets_the_text_by_itself() {
     let mut talk = Timeline::new();
     talk.text(1).expect([call(0)]);
 
-    talk.refused(0, Refused::NoSessions(why())).expect([Output::Page(text(1))]);
+    talk.refused(0, Refused::NoSessions(why())).expect([decided(1, Fate::Paged)]);
 }
 
 #[test]
@@ -40,7 +41,7 @@ fn nobody_answers_for_a_minute() {
     let outputs = talk.pass(1).take();
 
     assert_eq!(outputs[0], Output::End(Leg(0)));
-    assert!(matches!(&outputs[1], Output::Unreachable { item, .. } if *item == text(1)));
+    assert!(matches!(&outputs[1], Output::Decided { item, fate: Fate::Unreachable(_) } if *item == text(1)));
     assert_eq!(outputs.len(), 2);
 }
 
@@ -395,15 +396,19 @@ fn say(leg: u32, number: u64) -> Output {
 }
 
 fn delivered(number: u64) -> Output {
-    Output::Delivered { item: text(number), by_agent: true }
+    decided(number, Fate::Delivered { by_agent: true })
 }
 
 fn failed(number: u64) -> Output {
-    Output::Failed { item: text(number), why: why() }
+    decided(number, Fate::Failed(why()))
 }
 
 fn unreachable(number: u64) -> Output {
-    Output::Unreachable { item: text(number), why: why() }
+    decided(number, Fate::Unreachable(why()))
+}
+
+fn decided(number: u64, fate: Fate) -> Output {
+    Output::Decided { item: text(number), fate }
 }
 
 fn show(state: ChatState) -> Output {
@@ -415,7 +420,7 @@ fn shown(state: ChatState) -> Output {
 }
 
 fn why() -> Box<Why> {
-    use xmpp_types::stanza_error::StanzaCondition;
+    use xmpp_types::stanza_error::{StanzaCondition, StanzaError};
     Box::new(Why {
         error: StanzaError::new(StanzaCondition::RecipientUnavailable),
         outcome: "486 Busy Here".to_owned(),

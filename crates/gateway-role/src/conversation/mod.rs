@@ -18,6 +18,7 @@
 mod desk;
 mod effect;
 mod entry;
+mod fate;
 mod learned;
 mod machine;
 mod offer;
@@ -32,8 +33,8 @@ mod wire;
 pub use desk::{SessionId, contact};
 pub use effect::{Arrived, Asker, Effect, SessionChange};
 pub use entry::Saying;
+pub use fate::{Fate, Item, Why};
 pub use learned::Fallback;
-pub use machine::{Item, Why};
 pub use pair::Pair;
 pub use settings::{ConversationSettings, Dialect};
 pub use table::{ConversationState, Conversations, Phase};

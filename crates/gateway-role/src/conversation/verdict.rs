@@ -7,7 +7,8 @@ use sip_types::Response;
 use translate::error::{self, failure_to_xmpp, response_to_xmpp, status_to_condition};
 use xmpp_types::stanza_error::StanzaError;
 
-use super::machine::{Refused, Said, Why};
+use super::fate::Why;
+use super::machine::{Refused, Said};
 use crate::answers;
 
 /// How a session ended, as far as the conversation goes on differently.
