@@ -5,6 +5,8 @@
 //! *reported*. The machines here know neither SIP transactions nor the link: they order, and are told.
 
 mod deadlines;
+#[cfg(test)]
+mod timeline;
 mod to_sip;
 mod to_xmpp;
 
@@ -55,7 +57,7 @@ impl Default for DeliverySettings {
 const RETRY_MIN: Duration = Duration::from_secs(5);
 const RETRY_MAX: Duration = Duration::from_secs(300);
 
-/// An order to the store, and the counter that names them; shared by both directions so that a ticket
+/// The counter that names orders to the store; shared by both directions so that a ticket
 /// names one order of the whole gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tickets {
@@ -74,11 +76,11 @@ impl Tickets {
         Self { next: 1, step: 2 }
     }
 
-    /// Returns a ticket that was never given out.
-    pub const fn take(&mut self) -> Ticket {
+    /// Returns an order to the store, by a ticket that was never given out.
+    pub const fn order(&mut self, record: Record) -> StoreOrder {
         let ticket = Ticket(self.next);
         self.next += self.step;
-        ticket
+        StoreOrder { ticket, record }
     }
 }
 

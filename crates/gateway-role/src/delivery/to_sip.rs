@@ -376,17 +376,16 @@ impl ToSip {
             expires: message.expires,
             report,
         }));
-        let ticket = self.tickets.take();
-        self.storing.insert(ticket, number);
-        self.outputs.push_back(ToSipOutput::Store(StoreOrder { ticket, record }));
+        let order = self.tickets.order(record);
+        self.storing.insert(order.ticket, number);
+        self.outputs.push_back(ToSipOutput::Store(order));
     }
 
     fn fail(&mut self, number: Number, error: Element) {
         let Some(message) = self.messages.get(&number) else { return };
         if message.safety != Safety::Held {
             let record = Record::Failed { key: message.key.clone(), report: error.to_string() };
-            let ticket = self.tickets.take();
-            self.outputs.push_back(ToSipOutput::Store(StoreOrder { ticket, record }));
+            self.outputs.push_back(ToSipOutput::Store(self.tickets.order(record)));
         }
         self.order_report(number, error);
     }
@@ -416,9 +415,8 @@ impl ToSip {
     }
 
     fn record_settled(&mut self, key: MessageKey, now: Now) {
-        let ticket = self.tickets.take();
         let record = Record::Settled { key, date: now.date };
-        self.outputs.push_back(ToSipOutput::Store(StoreOrder { ticket, record }));
+        self.outputs.push_back(ToSipOutput::Store(self.tickets.order(record)));
     }
 }
 

@@ -1,12 +1,15 @@
 use std::time::Duration;
 
-use clock_types::{Date, Moment, Now};
+use clock_types::{Date, Now};
 use xmpp_types::ns;
 use xmpp_types::xml::Element;
 
-use super::super::{DeliverySettings, Number};
+use super::super::timeline::{self, Machine};
+use super::super::{DeliverySettings, Number, StoreOrder};
 use super::{ToSip, ToSipOutput};
-use crate::record::{AcceptedMessage, Direction, MessageKey, NotStored, Record, Ticket};
+use crate::record::{AcceptedMessage, Direction, MessageKey, NotStored};
+
+type Timeline = timeline::Timeline<ToSip>;
 
 #[test]
 fn a_message_answered_in_time_never_touches_the_disk() {
@@ -78,7 +81,7 @@ fn a_refusal_after_the_disk_is_remembered_until_it_is_told() {
     line.drop_outputs();
 
     line.machine.handle_failed(message, Some(error("480")), line.now);
-    line.expect(["store failed k1", "report 480"]);
+    line.expect([&format!("store failed k1 {}", error("480")), "report 480"]);
     line.machine.handle_reported(message, line.now);
 
     line.expect(["store settled k1", "done false"]);
@@ -129,7 +132,7 @@ fn a_message_that_waits_too_long_for_its_turn_fails() {
     line.expect(["expired k2"]);
     line.machine.handle_failed(second, Some(error("timeout")), line.now);
 
-    line.expect(["store failed k2", "report timeout"]);
+    line.expect([&format!("store failed k2 {}", error("timeout")), "report timeout"]);
 }
 
 #[test]
@@ -156,8 +159,7 @@ fn a_restart_goes_on_where_the_disk_says() {
 
 #[test]
 fn a_users_queue_has_an_end() {
-    let mut line = Timeline::new();
-    line.machine = ToSip::new(DeliverySettings { queue_max: 2, ..DeliverySettings::default() });
+    let mut line = Timeline::with(DeliverySettings { queue_max: 2, ..DeliverySettings::default() });
 
     for key in ["k1", "k2", "k3"] {
         assert!(!line.machine.is_full("bob"));
@@ -188,72 +190,40 @@ fn kept(key: &str) -> AcceptedMessage {
     }
 }
 
-struct Timeline {
-    machine: ToSip,
-    now: Now,
-}
-
 impl Timeline {
-    fn new() -> Self {
-        let now = Now { moment: Moment::ZERO, date: Date::default() };
-        Self { machine: ToSip::new(DeliverySettings::default()), now }
-    }
-
-    fn at(&mut self, milliseconds: u64) -> &mut Self {
-        self.now =
-            Now { moment: Moment::ZERO, date: Date::default() }.plus(Duration::from_millis(milliseconds));
-        self
-    }
-
-    fn wake(&mut self) {
-        self.machine.handle_timeout(self.now);
-    }
-
     fn arrives(&mut self, key: &str, target: &str) -> Number {
         self.machine.handle_message(MessageKey(key.into()), stanza(key), target, self.now)
     }
-
-    fn drop_outputs(&mut self) {
-        while self.machine.poll_output().is_some() {}
-    }
-
-    #[track_caller]
-    fn expect<const N: usize>(&mut self, expected: [&str; N]) {
-        let mut said = Vec::new();
-        while let Some(output) = self.machine.poll_output() {
-            said.push(describe(&output));
-        }
-        assert_eq!(said, expected);
-    }
-
-    #[track_caller]
-    fn expect_store(&mut self, expected: &str) -> Ticket {
-        let output = self.machine.poll_output().expect("an order to the store");
-        assert_eq!(describe(&output), format!("store {expected}"));
-        self.expect([]);
-        match output {
-            ToSipOutput::Store(order) => order.ticket,
-            _ => unreachable!("described as a store order"),
-        }
-    }
 }
 
-fn describe(output: &ToSipOutput) -> String {
-    let id = |stanza: &Element| stanza.attr("id").unwrap_or_default().to_owned();
-    match output {
-        ToSipOutput::Request { stanza, .. } => format!("request {}", id(stanza)),
-        ToSipOutput::Settle(_) => "settle".to_owned(),
-        ToSipOutput::Report { error, .. } => format!("report {}", id(error)),
-        ToSipOutput::Expired { number } => format!("expired k{}", number.0),
-        ToSipOutput::Store(order) => match &order.record {
-            Record::Accepted(message) if message.report.is_some() => {
-                format!("store accepted {} with report", message.key)
-            }
-            Record::Accepted(message) => format!("store accepted {}", message.key),
-            Record::Failed { key, .. } => format!("store failed {key}"),
-            Record::Settled { key, .. } => format!("store settled {key}"),
-            Record::Watch(_) => panic!("delivery keeps messages only"),
-        },
-        ToSipOutput::Done { delivered, .. } => format!("done {delivered}"),
+impl Machine for ToSip {
+    type Output = ToSipOutput;
+
+    fn with(settings: DeliverySettings) -> Self {
+        Self::new(settings)
+    }
+
+    fn handle_timeout(&mut self, now: Now) {
+        self.handle_timeout(now);
+    }
+
+    fn poll_output(&mut self) -> Option<ToSipOutput> {
+        self.poll_output()
+    }
+
+    fn store_order(output: &ToSipOutput) -> Option<&StoreOrder> {
+        if let ToSipOutput::Store(order) = output { Some(order) } else { None }
+    }
+
+    fn describe(output: &ToSipOutput) -> String {
+        let id = |stanza: &Element| stanza.attr("id").unwrap_or_default().to_owned();
+        match output {
+            ToSipOutput::Request { stanza, .. } => format!("request {}", id(stanza)),
+            ToSipOutput::Settle(_) => "settle".to_owned(),
+            ToSipOutput::Report { error, .. } => format!("report {}", id(error)),
+            ToSipOutput::Expired { number } => format!("expired k{}", number.0),
+            ToSipOutput::Store(order) => timeline::describe(order),
+            ToSipOutput::Done { delivered, .. } => format!("done {delivered}"),
+        }
     }
 }

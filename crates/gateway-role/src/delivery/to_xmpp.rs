@@ -438,16 +438,15 @@ impl ToXmpp {
             expires: message.expires,
             report: None,
         }));
-        let ticket = self.tickets.take();
-        self.storing.insert(ticket, number);
-        self.outputs.push_back(ToXmppOutput::Store(StoreOrder { ticket, record }));
+        let order = self.tickets.order(record);
+        self.storing.insert(order.ticket, number);
+        self.outputs.push_back(ToXmppOutput::Store(order));
     }
 
     fn fail(&mut self, number: Number, error: String) {
         let Some(message) = self.messages.get(&number) else { return };
         let record = Record::Failed { key: message.key.clone(), report: error.clone() };
-        let ticket = self.tickets.take();
-        self.outputs.push_back(ToXmppOutput::Store(StoreOrder { ticket, record }));
+        self.outputs.push_back(ToXmppOutput::Store(self.tickets.order(record)));
         self.report(number, error);
     }
 
@@ -474,9 +473,8 @@ impl ToXmpp {
             self.alarms.remove(&(at, number));
         }
         if stored {
-            let ticket = self.tickets.take();
             let record = Record::Settled { key: message.key.clone(), date: now.date };
-            self.outputs.push_back(ToXmppOutput::Store(StoreOrder { ticket, record }));
+            self.outputs.push_back(ToXmppOutput::Store(self.tickets.order(record)));
             self.remember(message.key, now.moment + REMEMBERED);
         }
         let took = now.moment.since(message.arrived);

@@ -1,13 +1,16 @@
 use std::time::Duration;
 
-use clock_types::{Date, Moment, Now};
+use clock_types::{Date, Now};
 use translate::error::Refusal;
 use xmpp_types::ns;
 use xmpp_types::xml::Element;
 
-use super::super::{DeliverySettings, Number};
+use super::super::timeline::{self, Machine};
+use super::super::{DeliverySettings, Number, StoreOrder};
 use super::{Answer, Arrival, ToXmpp, ToXmppOutput};
-use crate::record::{AcceptedMessage, Direction, MessageKey, NotStored, Record, Ticket};
+use crate::record::{AcceptedMessage, Direction, MessageKey, NotStored};
+
+type Timeline = timeline::Timeline<ToXmpp>;
 
 #[test]
 fn a_message_settled_in_time_never_touches_the_disk() {
@@ -196,8 +199,7 @@ fn stopping_accepts_what_is_held() {
 
 #[test]
 fn at_the_limit_a_sender_is_told_so() {
-    let mut line = Timeline::new();
-    line.machine = ToXmpp::new(DeliverySettings { unsettled_max: 1, ..DeliverySettings::default() });
+    let mut line = Timeline::with(DeliverySettings { unsettled_max: 1, ..DeliverySettings::default() });
     line.arrives("k1");
     line.drop_outputs();
 
@@ -231,30 +233,10 @@ fn kept(key: &str, report: Option<&str>) -> AcceptedMessage {
     }
 }
 
-struct Timeline {
-    machine: ToXmpp,
-    now: Now,
-}
-
 impl Timeline {
-    fn new() -> Self {
-        let now = Now { moment: Moment::ZERO, date: Date::default() };
-        Self { machine: ToXmpp::new(DeliverySettings::default()), now }
-    }
-
-    fn at(&mut self, milliseconds: u64) -> &mut Self {
-        self.now =
-            Now { moment: Moment::ZERO, date: Date::default() }.plus(Duration::from_millis(milliseconds));
-        self
-    }
-
     fn later(&mut self, milliseconds: u64) -> &mut Self {
         self.now = self.now.plus(Duration::from_millis(milliseconds));
         self
-    }
-
-    fn wake(&mut self) {
-        self.machine.handle_timeout(self.now);
     }
 
     fn arrives(&mut self, key: &str) -> Number {
@@ -272,48 +254,39 @@ impl Timeline {
         }
         number
     }
-
-    fn drop_outputs(&mut self) {
-        while self.machine.poll_output().is_some() {}
-    }
-
-    #[track_caller]
-    fn expect<const N: usize>(&mut self, expected: [&str; N]) {
-        let mut said = Vec::new();
-        while let Some(output) = self.machine.poll_output() {
-            said.push(describe(&output));
-        }
-        assert_eq!(said, expected);
-    }
-
-    #[track_caller]
-    fn expect_store(&mut self, expected: &str) -> Ticket {
-        let output = self.machine.poll_output().expect("an order to the store");
-        assert_eq!(describe(&output), format!("store {expected}"));
-        self.expect([]);
-        match output {
-            ToXmppOutput::Store(order) => order.ticket,
-            _ => unreachable!("described as a store order"),
-        }
-    }
 }
 
-fn describe(output: &ToXmppOutput) -> String {
-    match output {
-        ToXmppOutput::Deliver { .. } => "deliver".to_owned(),
-        ToXmppOutput::Withdraw(_) => "withdraw".to_owned(),
-        ToXmppOutput::Answer { answer: Answer::Refused(refusal), .. } => {
-            format!("answer Refused {}", refusal.status)
+impl Machine for ToXmpp {
+    type Output = ToXmppOutput;
+
+    fn with(settings: DeliverySettings) -> Self {
+        Self::new(settings)
+    }
+
+    fn handle_timeout(&mut self, now: Now) {
+        self.handle_timeout(now);
+    }
+
+    fn poll_output(&mut self) -> Option<ToXmppOutput> {
+        self.poll_output()
+    }
+
+    fn store_order(output: &ToXmppOutput) -> Option<&StoreOrder> {
+        if let ToXmppOutput::Store(order) = output { Some(order) } else { None }
+    }
+
+    fn describe(output: &ToXmppOutput) -> String {
+        match output {
+            ToXmppOutput::Deliver { .. } => "deliver".to_owned(),
+            ToXmppOutput::Withdraw(_) => "withdraw".to_owned(),
+            ToXmppOutput::Answer { answer: Answer::Refused(refusal), .. } => {
+                format!("answer Refused {}", refusal.status)
+            }
+            ToXmppOutput::Answer { answer: Answer::NotStored { .. }, .. } => "answer NotStored".to_owned(),
+            ToXmppOutput::Answer { answer, .. } => format!("answer {answer:?}"),
+            ToXmppOutput::Report { error, .. } => format!("report {error}"),
+            ToXmppOutput::Store(order) => timeline::describe(order),
+            ToXmppOutput::Done { delivered, .. } => format!("done {delivered}"),
         }
-        ToXmppOutput::Answer { answer: Answer::NotStored { .. }, .. } => "answer NotStored".to_owned(),
-        ToXmppOutput::Answer { answer, .. } => format!("answer {answer:?}"),
-        ToXmppOutput::Report { error, .. } => format!("report {error}"),
-        ToXmppOutput::Store(order) => match &order.record {
-            Record::Accepted(message) => format!("store accepted {}", message.key),
-            Record::Failed { key, report } => format!("store failed {key} {report}"),
-            Record::Settled { key, .. } => format!("store settled {key}"),
-            Record::Watch(_) => panic!("delivery keeps messages only"),
-        },
-        ToXmppOutput::Done { delivered, .. } => format!("done {delivered}"),
     }
 }
