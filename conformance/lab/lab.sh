@@ -89,8 +89,9 @@ render() {
   render_one "$here/templates/inetrc.in" "$etc/inetrc"
   render_one "$here/templates/hosts.in" "$etc/hosts"
   printf 'nameserver %s\noptions timeout:1 attempts:2\n' "$LAB_DNS_IP" > "$etc/resolv.conf"  # used by "run"; needs LAB_DNS_PORT=53
-  local KAM_AUTH_DEFINE="" KAM_MODULES GW_DST
+  local KAM_AUTH_DEFINE="" KAM_RULES_DEFINE="" KAM_MODULES GW_DST
   [ "$LAB_SIP_AUTH" = 1 ] && KAM_AUTH_DEFINE='#!define WITH_AUTH'
+  [ "$LAB_SIP_RULES" = 1 ] && KAM_RULES_DEFINE='#!define WITH_RULES'
   KAM_MODULES=$(ls -d /usr/lib/*/kamailio/modules /usr/lib/kamailio/modules /usr/local/lib*/kamailio/modules 2>/dev/null | head -1)
   case $LAB_GW_TRANSPORT in
     tls) GW_DST="sip:$LAB_GW_IP:$LAB_GW_SIPS_PORT;transport=tls";;
@@ -109,6 +110,7 @@ render() {
   if [ ! -s "$data/sip/presence.sqlite" ]; then   # presence needs its tables even in memory mode
     cat /usr/share/kamailio/db_sqlite/standard-create.sql /usr/share/kamailio/db_sqlite/presence-create.sql \
       | sqlite3 "$data/sip/presence.sqlite" || die "cannot create the presence database"
+    mkdir -p "$data/sip/text" && cp /usr/share/kamailio/dbtext/kamailio/{version,presentity,active_watchers,watchers} "$data/sip/text"
   fi
 }
 

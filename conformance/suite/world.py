@@ -51,8 +51,10 @@ class World:
         assert not found, "\n".join(found[:20])
 
     # -- processes --
-    def both_roles(self, auth="pkix", transport="udp", profile="standard"):
+    def both_roles(self, auth="pkix", transport="udp", profile="standard", presence=""):
+        """`presence` are lines of [gateway.presence]."""
         config = proxy_config(self.lab, auth) + gateway_config(self.lab, transport, profile=profile)
+        config += f"\n[gateway.presence]\n{presence}\n"
         return self.add("run", config, f"run-{auth}-{transport}-{profile}")
 
     def two_processes(self):
