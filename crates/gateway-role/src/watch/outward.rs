@@ -305,9 +305,12 @@ impl Outward {
             desk.changed(DIRECTION, &self.pair, WatchChange::Granted);
             self.say(PresenceType::Subscribed, desk);
         }
-        // Nothing said is nothing known, not somebody gone (RFC 8048 §5.2.1).
-        if let Some(seen) = seen {
-            self.show(seen.resources, desk);
+        match seen {
+            Some(seen) => self.show(seen.resources, desk),
+            // What is not told any more is not known any more (RFC 8048 §5.3.2). Kamailio hides a contact so from somebody
+            // whom he lets watch and see nothing.
+            None if content.is_none() => self.show(Vec::new(), desk),
+            None => {}
         }
     }
 

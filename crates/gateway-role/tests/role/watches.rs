@@ -262,13 +262,12 @@ fn case_32_a_tuple_that_disappears_is_a_resource_that_goes() {
 
 #[test]
 fn case_38_a_probe_is_answered_from_what_is_known() {
-    let (mut world, request) = watching();
+    let (mut world, _) = watching();
 
     world.xmpp("<presence xmlns='jabber:server' from='ann@x.example/desk' to='bob@s.example' type='probe'/>");
+
     assert_eq!(heard(&mut world), ["available bob@s.example/pc"]);
     world.expect_no_sip();
-    notify(&mut world, &request, 2, "active", "");
-    assert_eq!(heard(&mut world), [""; 0]);
 }
 
 #[test]
@@ -424,6 +423,19 @@ fn an_unreachable_server_ends_a_pending_watch_for_a_while() {
 
     let last = world.expect_sip();
     assert_eq!(header(&last, "Subscription-State"), "terminated;reason=giveup;retry-after=60");
+}
+
+#[test]
+fn a_contact_of_whom_nothing_is_told_any_more_is_not_shown_any_more() {
+    let (mut world, request) = watching();
+
+    notify(&mut world, &request, 2, "active;expires=3000", "");
+    assert_eq!(heard(&mut world), ["unavailable bob@s.example/pc"]);
+    notify(&mut world, &request, 3, "active;expires=3000", "");
+    assert_eq!(heard(&mut world), [""; 0]);
+    notify(&mut world, &request, 4, "active;expires=3000", &open("ID-pc", ""));
+
+    assert_eq!(heard(&mut world), ["available bob@s.example/pc"]);
 }
 
 #[test]
