@@ -1,5 +1,5 @@
 """The ledger checker itself: it must find what is wrong before it may say that nothing is."""
-import ledger
+import ledger, presence_ledger
 from .cases import case, equal
 
 
@@ -80,3 +80,62 @@ def _(_):
 @case("ledger", "a text without any answer leaves its sender in the dark")
 def _(_):
     equal(kinds(SENT), ["N7"], "violations")
+
+
+def seen(*events):
+    """What happened between juliet, who watches, and romeo; the first to speak is named by the event."""
+    by_romeo = ("allows", "refuses", "hides", "set", "prompted")
+    who = lambda event: ("romeo", "juliet") if event["event"] in by_romeo else ("juliet", "romeo")
+    lines = [dict(dict(zip(("who", "of"), who(event))), t=float(t), **event) for t, event in enumerate(events)]
+    return sorted({sentence[:2] for sentence in presence_ledger.violations(lines)})
+
+
+ONLINE, ASKS, LEAVES, ALLOWS, REFUSES, HIDES, PROMPTED = (
+    {"event": word} for word in ("online", "asks", "leaves", "allows", "refuses", "hides", "prompted"))
+AWAY, GONE = {"event": "set", "device": "d", "state": "away", "note": "n"}, {"event": "set", "device": "d", "state": "unavailable"}
+SEES, SEES_NOBODY = {"event": "shown", "devices": [["away", "n"]]}, {"event": "shown", "devices": []}
+TO, NONE = {"event": "roster", "subscription": "to"}, {"event": "roster", "subscription": "none"}
+WATCHING = [ONLINE, ASKS, ALLOWS, TO, AWAY, SEES]
+
+
+@case("ledger", "what a contact set and his watcher is shown is well")
+def _(_):
+    equal(seen(*WATCHING), [], "violations")
+    equal(seen(*WATCHING, GONE, SEES_NOBODY, LEAVES, NONE), [], "violations")
+
+
+@case("ledger", "a state that the watcher is not shown, or is still shown, is untrue")
+def _(_):
+    equal(seen(*WATCHING[:-1]), ["N6"], "violations when he is not shown it")
+    equal(seen(*WATCHING, GONE), ["N6"], "violations when he is still shown it")
+    equal(seen(*WATCHING, HIDES), ["N6"], "violations when it is hidden")
+    equal(seen(*WATCHING, HIDES, SEES_NOBODY), [], "violations when he is shown nothing")
+    equal(seen(*WATCHING, dict(AWAY, note="m")), ["N6"], "violations when the text is another")
+
+
+@case("ledger", "a watcher whom nobody lets see must not be shown anything")
+def _(_):
+    equal(seen(ONLINE, ASKS, AWAY, SEES, SEES_NOBODY), ["N3"], "violations")
+    equal(seen(*WATCHING, REFUSES, NONE, SEES_NOBODY), [], "violations when it was taken back")
+    equal(seen(*WATCHING, REFUSES, NONE), ["N6"], "violations when he is still shown")
+
+
+@case("ledger", "a roster that changes without a user's word, or not with it, is wrong")
+def _(_):
+    equal(seen(*WATCHING, NONE), ["N6"], "violations when nobody said so")
+    equal(seen(*WATCHING, NONE, TO), ["N6"], "violations when it comes back")
+    equal(seen(*WATCHING, REFUSES, SEES_NOBODY), ["N6"], "violations when it stays")
+
+
+@case("ledger", "a user who is asked about somebody whom he allows is disturbed")
+def _(_):
+    equal(seen(*WATCHING, PROMPTED), ["N6"], "violations")
+    equal(seen(ONLINE, ASKS, PROMPTED, PROMPTED, ALLOWS, AWAY, SEES), [], "violations when he has not answered yet")
+
+
+@case("ledger", "a program that shows less is held to what it shows")
+def _(_):
+    program = {"event": "program", "as": {"away": "busy"}, "notes": False, "devices": False}
+    other = dict(AWAY, device="e", state="dnd", priority=-1)
+    equal(seen(program, *WATCHING[:-1], other, {"event": "shown", "devices": [["busy", ""]]}), [], "violations")
+    equal(seen(program, *WATCHING[:-1], other, {"event": "shown", "devices": [["dnd", ""]]}), ["N6"], "violations")

@@ -1,5 +1,4 @@
 """Who sees whom, between people at real servers: each case ends when presence_ledger.py finds all that is shown to be true."""
-import presence_ledger
 from .cases import case, equal, within
 from .lab import wait_for
 from .people import OFF, People
