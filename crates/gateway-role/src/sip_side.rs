@@ -47,7 +47,10 @@ impl Gateway {
     ) {
         match request.method() {
             // Microsoft's servers want no answer to it whatever happens (MS-PRES §3.7).
-            Method::Other(name) if name.as_str() == "BENOTIFY" => self.endpoint.keep_silent(key, now),
+            Method::Other(name) if name.as_str() == "BENOTIFY" => {
+                self.endpoint.keep_silent(key, now);
+                self.hear_best_effort(&request, source, now);
+            }
             Method::Other(name) if name.as_str() == "NEGOTIATE" => {
                 let status = self.settings.conversations.negotiate_status;
                 self.endpoint.respond(key, answers::no_compression(&request, status), now);

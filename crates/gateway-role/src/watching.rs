@@ -139,12 +139,7 @@ impl Gateway {
             return false;
         }
         let Some(pair) = self.watches.pair_of(request).map(Arc::clone) else { return false };
-        let settings = Arc::clone(&self.settings);
-        let admitted = match settings.domain(pair.domain()) {
-            None => Err("its domain is no longer served here".to_owned()),
-            Some(domain) => domain.peers.admit(source),
-        };
-        match admitted {
+        match self.admit_to_watch(&pair, source) {
             Ok(()) => self.watches.handle_inside(key, request, now),
             Err(reason) => {
                 let reason = format!("{} may not speak for {}: {reason}", source.remote, pair.domain());
@@ -153,6 +148,21 @@ impl Gateway {
             }
         }
         true
+    }
+
+    fn admit_to_watch(&self, pair: &Pair, source: &Source) -> Result<(), String> {
+        match self.settings.domain(pair.domain()) {
+            None => Err("its domain is no longer served here".to_owned()),
+            Some(domain) => domain.peers.admit(source),
+        }
+    }
+
+    /// Hears a BENOTIFY, which comes from servers that take it for understood that we take it.
+    pub(crate) fn hear_best_effort(&mut self, request: &Request, source: &Source, now: Now) {
+        let pair = self.watches.pair_of(request).map(Arc::clone);
+        if pair.is_some_and(|pair| self.admit_to_watch(&pair, source).is_ok()) {
+            self.watches.handle_best_effort(request, now);
+        }
     }
 
     /// Carries out what the watches want.

@@ -117,6 +117,8 @@ losses! {
     ErrorDetail => "error detail",
     /// Alternative contacts beside the first.
     OtherContacts => "other contacts",
+    /// A presence document that could not be read, and was refused.
+    Document => "unreadable document",
 }
 
 /// A set of losses; small, copied freely.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! <presence/> of each resource ──▶ [Resource] ──▶ PIDF        read_stanza, document
-//! PIDF, msrtc.pidf, categories ──▶ Seen       ──▶ <presence/> read_document, stanza
+//! PIDF, msrtc.pidf, categories ──▶ Seen       ──▶ <presence/> read_presence, stanza
 //! ```
 //!
 //! Only availability is here; subscriptions are decided by the gateway.
@@ -15,13 +15,20 @@ mod states;
 mod tests;
 mod write;
 
-pub use read::{PIDF_TYPE, Seen, read_document};
+use std::cmp::Reverse;
+
+use clock_types::Date;
+
+pub use read::{Document, PIDF_TYPE, Seen, read_presence};
 pub use stanza::{read_stanza, stanza, unavailable};
 pub use states::{BadState, Show, StateTable};
 pub use write::{DocumentOptions, document};
 
 /// Tuples of a document that are read, and resources of a user that are written.
 pub const RESOURCES_MAX: usize = 32;
+
+/// Octets of a device's name; one with a longer name goes without.
+pub const NAME_MAX: usize = 256;
 
 /// Octets of a status text or note that cross; the rest is lost ([`Loss::Length`](crate::Loss::Length)).
 pub const STATUS_MAX: usize = 1024;
@@ -47,6 +54,15 @@ pub struct Available {
     pub statuses: Vec<Status>,
     /// Which of the user's resources he prefers: -128 to 127.
     pub priority: i8,
+    /// Since when nobody has touched it (XEP-0319, RFC 4480 §3.14).
+    pub idle: Option<Date>,
+}
+
+impl Resource {
+    /// Returns what puts one resource before another: the higher priority, then the more available.
+    fn rank(&self) -> Option<(i8, Reverse<Show>)> {
+        self.available.as_ref().map(|available| (available.priority, Reverse(available.show)))
+    }
 }
 
 /// A text about a state.
@@ -70,11 +86,7 @@ impl Status {
 /// priority, then the most available.
 #[must_use]
 pub fn foremost(resources: &[Resource]) -> Option<&Resource> {
-    resources
-        .iter()
-        .filter_map(|resource| Some((resource, resource.available.as_ref()?)))
-        .max_by_key(|(_, available)| (available.priority, std::cmp::Reverse(available.show)))
-        .map(|(resource, _)| resource)
+    resources.iter().filter(|resource| resource.available.is_some()).max_by_key(|resource| resource.rank())
 }
 
 /// Returns what resources say, in a line for people: `desk available, phone away ("Out")`.

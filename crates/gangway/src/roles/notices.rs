@@ -2,7 +2,7 @@
 //!
 //! Addresses of users appear at `debug` only.
 
-use gateway_role::{Notice, Trace};
+use gateway_role::{Notice, Trace, WatchChange};
 use net::Incident;
 use xmpp_types::outline::Bodies;
 
@@ -23,6 +23,10 @@ pub fn of_gateway(notice: &Notice) {
                 "{}: not delivered, and the sender's server refuses the report: {reason}",
                 trace.direction
             );
+        }
+        Notice::Watch { change: WatchChange::Unreadable(why), .. } => {
+            tracing::debug!("{notice}");
+            tracing::warn!("presence: a document of a SIP server was refused: {why}");
         }
         Notice::Session { .. } | Notice::Learned { .. } | Notice::Watch { .. } | Notice::WatchLost { .. } => {
             tracing::debug!("{notice}")

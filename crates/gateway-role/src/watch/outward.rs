@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clock_types::{Date, Moment, Now, earliest};
+use net_types::Bytes;
 use sip_proto::endpoint::{Failure, ServerKey};
-use sip_proto::subscription::{Content, Kept, Parties, Subscriber, SubscriberOutput};
+use sip_proto::subscription::{Kept, Parties, Subscriber, SubscriberOutput};
 use sip_types::header::{CallId, NameAddr};
-use sip_types::{Request, Response};
-use translate::jid_to_sip;
-use translate::presence::{Seen, read_document};
+use sip_types::{Headers, Request, Response};
+use translate::presence::{Seen, read_presence};
+use translate::{Loss, Refusal, jid_to_sip};
 use xmpp_types::jid::Jid;
 use xmpp_types::stanza::{self, PresenceType};
 use xmpp_types::xml::Element;
@@ -32,8 +33,8 @@ pub struct Outward {
     authorisation: Authorisation,
     subscriber: Subscriber,
     shown: Shown,
-    /// A document that was read before its NOTIFY was taken.
-    read: Option<Seen>,
+    /// The document that came with what is being taken.
+    read: Read,
     heard: Option<Date>,
     trouble: Option<Box<str>>,
     /// When what is shown is no longer true unless it works again.
@@ -51,6 +52,15 @@ pub struct Outward {
 
 const DIRECTION: WatchDirection = WatchDirection::Outward;
 
+/// What a document says, as far as it can be read.
+#[derive(Debug, Default)]
+enum Read {
+    #[default]
+    Nothing,
+    Seen(Seen),
+    Refused(Box<str>),
+}
+
 impl Outward {
     /// Returns a watch that has not begun; `None` if the users have no SIP addresses.
     pub fn new(slot: Slot, pair: &Arc<Pair>, desk: &Desk) -> Option<Self> {
@@ -65,7 +75,7 @@ impl Outward {
             authorisation,
             subscriber,
             shown: Shown::default(),
-            read: None,
+            read: Read::Nothing,
             heard: None,
             trouble: None,
             stale: None,
@@ -166,42 +176,40 @@ impl Outward {
         self.trouble.is_some() && self.subscriber.poll_timeout().is_some_and(|next| next > now.moment)
     }
 
-    /// Hears a NOTIFY of the watch's dialog.
-    pub fn handle_notify(&mut self, key: ServerKey, notify: &Request, desk: &mut Desk, now: Now) {
-        let refusal = match self.read(notify, desk) {
-            Ok(seen) => {
-                self.read = seen;
-                None
-            }
-            Err(refusal) => Some(refusal),
-        };
+    /// Hears a NOTIFY of the watch's dialog; without a key one that wants no answer.
+    pub fn handle_notify(&mut self, key: Option<ServerKey>, notify: &Request, desk: &mut Desk, now: Now) {
+        let refusal = self.read(notify.headers(), notify.body(), desk);
+        let refusal = refusal.map(|refusal| Box::new(refusal.response(notify)));
         self.subscriber.handle_notify(key, notify, refusal, now, &mut desk.ids);
         self.drain(desk, now);
-        self.read = None;
+        self.read = Read::Nothing;
     }
 
-    fn read(&self, notify: &Request, desk: &mut Desk) -> Result<Option<Seen>, Box<Response>> {
-        let Some(content) = Content::of(notify) else { return Ok(None) };
-        self.read_content(&content, desk).map(Some).map_err(|refusal| Box::new(refusal.response(notify)))
-    }
-
-    fn read_content(&self, content: &Content, desk: &mut Desk) -> Result<Seen, Box<translate::Refusal>> {
-        match read_document(&content.content_type, &content.body, &desk.settings.watches.states) {
-            Ok(read) => {
-                desk.lost(DIRECTION, &self.pair, read.losses);
-                Ok(read.value)
-            }
-            Err(refusal) => {
-                let why = refusal.reason.as_str().to_owned();
-                desk.changed(DIRECTION, &self.pair, WatchChange::Unreadable(why));
-                Err(refusal)
-            }
-        }
-    }
-
+    /// Hears the answer to a SUBSCRIBE. The document that it may hold is read as that of a NOTIFY.
     pub fn handle_response(&mut self, response: &Response, desk: &mut Desk, now: Now) {
+        if (200..300).contains(&response.status()) {
+            self.read(response.headers(), response.body(), desk);
+        }
         self.subscriber.handle_response(response, now, &mut desk.ids);
         self.drain(desk, now);
+        self.read = Read::Nothing;
+    }
+
+    /// Reads a document before it is known whether it counts; returns how to refuse one that cannot be read.
+    fn read(&mut self, headers: &Headers, body: &Bytes, desk: &mut Desk) -> Option<Box<Refusal>> {
+        match read_presence(headers, body, &self.pair.sip, &desk.settings.watches.states) {
+            Ok(None) => self.read = Read::Nothing,
+            Ok(Some(read)) => {
+                desk.lost(DIRECTION, &self.pair, read.losses);
+                self.read = Read::Seen(read.value);
+            }
+            Err(refusal) => {
+                desk.lost(DIRECTION, &self.pair, [Loss::Document].into_iter().collect());
+                self.read = Read::Refused(refusal.reason.as_str().into());
+                return Some(refusal);
+            }
+        }
+        None
     }
 
     pub fn handle_failure(&mut self, failure: Failure, desk: &mut Desk, now: Now) {
@@ -274,7 +282,7 @@ impl Outward {
                 }
                 SubscriberOutput::Respond { key, response } => desk.respond(key, response),
                 SubscriberOutput::Pending => {}
-                SubscriberOutput::Notified(content) => self.notified(content.as_ref(), desk, now),
+                SubscriberOutput::Notified(_) => self.notified(desk, now),
                 SubscriberOutput::Refused(why) => self.denied(why, desk),
                 SubscriberOutput::NoResource(why) => self.absent(why, desk, now),
                 SubscriberOutput::Frozen => {}
@@ -289,28 +297,36 @@ impl Outward {
         }
     }
 
-    fn notified(&mut self, content: Option<&Content>, desk: &mut Desk, now: Now) {
-        // A document inside a 2xx was not read before.
-        let seen = match self.read.take() {
-            Some(seen) => Some(seen),
-            None => content.and_then(|content| self.read_content(content, desk).ok()),
-        };
+    fn notified(&mut self, desk: &mut Desk, now: Now) {
         self.heard = Some(now.date);
         (self.stale, self.again) = (None, None);
-        if self.trouble.take().is_some() {
-            desk.changed(DIRECTION, &self.pair, WatchChange::Works);
-        }
         if self.authorisation != Authorisation::Granted {
             self.authorise(Authorisation::Granted, desk);
             desk.changed(DIRECTION, &self.pair, WatchChange::Granted);
             self.say(PresenceType::Subscribed, desk);
         }
-        match seen {
-            Some(seen) => self.show(seen.resources, desk),
+        let devices = match std::mem::take(&mut self.read) {
+            Read::Refused(why) => return self.unreadable(why, desk, now),
+            Read::Seen(seen) => seen.resources,
             // What is not told any more is not known any more (RFC 8048 §5.3.2). Kamailio hides a contact so from somebody
             // whom he lets watch and see nothing.
-            None if content.is_none() => self.show(Vec::new(), desk),
-            None => {}
+            Read::Nothing => Vec::new(),
+        };
+        if self.trouble.take().is_some() {
+            desk.changed(DIRECTION, &self.pair, WatchChange::Works);
+        }
+        self.show(devices, desk);
+    }
+
+    /// What is shown may no longer be true; for a while it is, until a document can be read. Of many that say the same
+    /// the first is told.
+    fn unreadable(&mut self, why: Box<str>, desk: &mut Desk, now: Now) {
+        if self.trouble.as_ref() != Some(&why) {
+            desk.changed(DIRECTION, &self.pair, WatchChange::Unreadable(why.to_string()));
+        }
+        self.trouble = Some(why);
+        if self.shown.is_available() {
+            self.stale = Some(now.moment + desk.settings.watches.stale_after);
         }
     }
 

@@ -205,7 +205,7 @@ impl Watches {
     pub fn handle_inside(&mut self, key: ServerKey, request: &Request, now: Now) {
         let tag = request.to().tag().unwrap_or_default();
         if let Some(slot) = self.outward_by_tag.get(tag).copied() {
-            return self.in_outward(slot, |watch, desk| watch.handle_notify(key, request, desk, now));
+            return self.in_outward(slot, |watch, desk| watch.handle_notify(Some(key), request, desk, now));
         }
         let Some(slot) = self.inward_by_tag.get(tag).copied() else {
             return self.desk.respond(key, Response::to(request, 481));
@@ -217,6 +217,14 @@ impl Watches {
                 });
             }
             Err(refusal) => self.desk.respond(key, refusal),
+        }
+    }
+
+    /// Takes a BENOTIFY in a dialog of ours: a NOTIFY that is not answered, whatever becomes of it (MS-PRES §3.7).
+    pub fn handle_best_effort(&mut self, request: &Request, now: Now) {
+        let tag = request.to().tag().unwrap_or_default();
+        if let Some(slot) = self.outward_by_tag.get(tag).copied() {
+            self.in_outward(slot, |watch, desk| watch.handle_notify(None, request, desk, now));
         }
     }
 

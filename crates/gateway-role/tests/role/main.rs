@@ -9,6 +9,7 @@ mod msrp;
 mod policy;
 mod presence;
 mod talk;
+mod watch_documents;
 mod watch_stanzas;
 mod watches;
 mod world;

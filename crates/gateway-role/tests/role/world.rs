@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clock_types::{Date, Ids, Moment, Now};
 use gateway_role::{
-    AddressRange, Dialect, Gateway, NotStored, Output, Peers, ProxyLink, Record, Recovered, Settings,
+    AddressRange, Dialect, Gateway, NotStored, Notice, Output, Peers, ProxyLink, Record, Recovered, Settings,
     SipDomain, Ticket,
 };
 use net_types::{Bytes, ConnectionId, Event, ListenerId, Order, Remote, Trust};
@@ -57,6 +57,7 @@ pub struct World {
     /// What the disk has, as far as nobody has looked.
     pub stored: Vec<Record>,
     pub stopped: bool,
+    pub notices: Vec<Notice>,
 }
 
 impl World {
@@ -85,6 +86,7 @@ impl World {
             records: Vec::new(),
             stored: Vec::new(),
             stopped: false,
+            notices: Vec::new(),
         };
         world.drain();
         world
@@ -222,7 +224,8 @@ impl World {
             Output::Order(Order::SendDatagram { bytes, .. }) => {
                 self.sip.push(String::from_utf8(bytes.to_vec()).unwrap());
             }
-            Output::Order(Order::Close { .. }) | Output::Notice(_) => {}
+            Output::Order(Order::Close { .. }) => {}
+            Output::Notice(notice) => self.notices.push(notice),
             Output::Order(order) => panic!("unexpected order {order:?}"),
             Output::Record { ticket, record } => self.records.push((ticket, record)),
             Output::Stopped => self.stopped = true,

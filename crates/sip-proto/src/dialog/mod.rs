@@ -220,6 +220,15 @@ impl Dialog {
         Ok(())
     }
 
+    /// Takes what stands for a request of the peer with this number; returns whether it comes after those before.
+    pub(crate) fn handle_number(&mut self, number: u32) -> bool {
+        let is_later = self.parts.remote_seq.is_none_or(|last| number > last);
+        if is_later {
+            self.parts.remote_seq = Some(number);
+        }
+        is_later
+    }
+
     /// Takes a response to a request of ours inside the dialog: the Contact of a 2xx is the new target
     /// (§12.2.1.2).
     pub fn handle_response(&mut self, response: &Response) {

@@ -215,25 +215,30 @@ impl Subscriber {
         }
     }
 
-    /// Hears a NOTIFY with the subscription's Call-ID and tag. Its user has looked at the body; `refusal` is
-    /// the answer to one that it cannot read.
+    /// Hears a NOTIFY with the subscription's Call-ID and tag; without a key one that wants no answer. Its user has
+    /// looked at the body; `refusal` is the answer to one that it cannot read.
     pub fn handle_notify(
         &mut self,
-        key: ServerKey,
+        key: Option<ServerKey>,
         notify: &Request,
         refusal: Option<Box<Response>>,
         now: Now,
         ids: &mut Ids,
     ) {
         if let Err(response) = self.take_into_dialog(notify, now) {
-            return self.outputs.push_back(SubscriberOutput::Respond { key, response });
+            return self.respond(key, response);
         }
         let content = Content::of(notify).filter(|_| refusal.is_none());
-        let is_refused = refusal.is_some();
         let response = refusal.unwrap_or_else(|| Box::new(Response::to(notify, 200)));
-        self.outputs.push_back(SubscriberOutput::Respond { key, response });
-        self.handle_state(notify, content, is_refused, now, ids);
+        self.respond(key, response);
+        self.handle_state(notify, content, now, ids);
         self.advance(now);
+    }
+
+    fn respond(&mut self, key: Option<ServerKey>, response: Box<Response>) {
+        if let Some(key) = key {
+            self.outputs.push_back(SubscriberOutput::Respond { key, response });
+        }
     }
 
     /// Finds or makes the dialog of a NOTIFY, which may come before the answer to the SUBSCRIBE.
@@ -272,13 +277,12 @@ impl Subscriber {
                 let granted = granted.min(self.expires.max(1));
                 let until = now.moment + self.settings.timing.lifetime();
                 asking.accepted = Some((granted, until));
-                // A first document inside the answer stands for the first NOTIFY (MS-PRES §4.11).
                 if let Some(content) = Content::of_response(response)
                     && let Ok(dialog) = Dialog::of_client(&asking.request, response)
                 {
-                    self.state =
-                        State::Live(Box::new(Live::new(dialog, true, now.moment + seconds(granted))));
-                    self.become_active(Some(content), now);
+                    let live = Live::new(dialog, true, now.moment + seconds(granted));
+                    self.state = State::Live(Box::new(live));
+                    self.take_piggyback(content, response, now);
                 }
             }
             State::Live(live) => {
@@ -287,6 +291,9 @@ impl Subscriber {
                     live.dialog.handle_response(response);
                     if let Some(granted) = response.headers().expires().ok().flatten() {
                         live.grant(granted, now);
+                    }
+                    if let Some(content) = Content::of_response(response) {
+                        self.take_piggyback(content, response, now);
                     }
                     self.keep(now);
                 } else {

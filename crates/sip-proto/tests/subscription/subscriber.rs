@@ -116,7 +116,7 @@ impl World {
             .replace("\n                 \n", "\n"),
             body,
         );
-        self.subscriber.handle_notify(ServerKey(9), &notify, None, at(seconds), &mut self.ids);
+        self.subscriber.handle_notify(Some(ServerKey(9)), &notify, None, at(seconds), &mut self.ids);
         self
     }
 

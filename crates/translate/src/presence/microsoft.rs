@@ -2,7 +2,7 @@
 
 use xmpp_types::xml::Element;
 
-use super::read::Reading;
+use super::read::{Reading, refused};
 use super::stanza::push_status;
 use super::{Available, Show, Status};
 use crate::error::Refusal;
@@ -10,8 +10,9 @@ use crate::error::Refusal;
 /// Reads `text/xml+msrtc.pidf`: one aggregate state in two numbers of 0 to 999.
 pub(super) fn msrtc_pidf(root: &Element, reading: &mut Reading<'_>) -> Result<(), Box<Refusal>> {
     if root.name() != "presentity" {
-        return Err(Box::new(Refusal::because(400, "Bad presence document: it is no presentity")));
+        return Err(refused("it is no presentity"));
     }
+    reading.about(root.attr("uri"))?;
     let aggregate = |name| number(inner(root, name)?.attr("aggregate")?);
     if let Some(name) = inner(root, "displayName").and_then(|element| element.attr("displayName")) {
         reading.name(name);
@@ -41,8 +42,9 @@ pub(super) fn msrtc_pidf(root: &Element, reading: &mut Reading<'_>) -> Result<()
 /// Reads `application/msrtc-event-categories+xml`: the aggregate state, the note and the card.
 pub(super) fn categories(root: &Element, reading: &mut Reading<'_>) -> Result<(), Box<Refusal>> {
     if root.name() != "categories" {
-        return Err(Box::new(Refusal::because(400, "Bad presence document: it holds no categories")));
+        return Err(refused("it holds no categories"));
     }
+    reading.about(root.attr("uri"))?;
     let mut state = None;
     let mut note = None;
     for category in root.elements().filter(|child| child.name() == "category") {

@@ -1,12 +1,18 @@
 //! From a body of NOTIFY to what it says of a SIP user's devices.
 
-use sip_types::mime::{UnknownCharset, decode_text};
-use sip_types::{HeaderText, header::ContentType};
+use bytes::Bytes;
+use clock_types::Date;
+use sip_types::header::{ContentType, HeaderName};
+use sip_types::mime::{MimeLimits, UnknownCharset, decode_text, leaves};
+use sip_types::{HeaderText, Headers, Uri};
+use xmpp_types::jid::Jid;
 use xmpp_types::ns;
 use xmpp_types::xml::{Element, Limits, parse_document};
 
-use super::stanza::push_status;
-use super::{Available, RESOURCES_MAX, Resource, STATUS_MAX, Show, StateTable, microsoft};
+use super::stanza::{is_language, push_status};
+use super::{Available, NAME_MAX, RESOURCES_MAX, Resource, STATUS_MAX, Show, StateTable, microsoft};
+use crate::address::sip_to_jid;
+use crate::date::parse_date_time;
 use crate::error::Refusal;
 use crate::loss::{Loss, Losses, Translated};
 
@@ -22,34 +28,92 @@ pub struct Seen {
     pub display_name: Option<String>,
 }
 
-/// Reads a presence document: PIDF (RFC 3863) with the extensions that are in use, and, since servers may send what
-/// was not asked for, Microsoft's `text/xml+msrtc.pidf` and `application/msrtc-event-categories+xml` (MS-PRES §2.2.2).
+/// Reads what a NOTIFY, or an answer to SUBSCRIBE, says of this SIP user; `None` if it has no body.
 ///
-/// The document says nothing about whose it is: the dialog does. Of an attribute or element that nobody here knows
-/// nothing is kept, and nothing is refused for it.
+/// The document may be a part of a multipart, as servers send it that bundle several (RFC 4662 §5.2), or that add something
+/// of their own.
 ///
 /// # Errors
-/// The final response that tells the notifier why it cannot be read: 415 with what can, 400 with what is wrong.
-pub fn read_document(
-    kind: &ContentType,
-    body: &[u8],
+/// The final response that tells the notifier why it cannot be read: 415 with what can, 400 with what is wrong. Neither ends
+/// the subscription (RFC 6665 §4.2.2).
+pub fn read_presence(
+    headers: &Headers,
+    body: &Bytes,
+    user: &Jid,
     table: &StateTable,
-) -> Result<Translated<Seen>, Box<Refusal>> {
-    let reader = match () {
-        () if kind.is(PIDF_TYPE) => pidf,
-        () if kind.is("text/xml+msrtc.pidf") => microsoft::msrtc_pidf,
-        () if kind.is("application/msrtc-event-categories+xml") => microsoft::categories,
-        () => return Err(unsupported("Unsupported Media Type")),
-    };
-    let text = decode_text(charset(kind, body).as_deref(), body)
-        .map_err(|UnknownCharset| unsupported("Unsupported Charset"))?;
-    let mut losses = Losses::NONE;
-    losses.add_if(text.replaced, Loss::Octets);
-    let root = parse_document(without_declaration(&text.text).as_bytes(), &Limits::DOCUMENT)
-        .map_err(|why| Refusal::because(400, &format!("Bad presence document: {}", why.reason)))?;
-    let mut reading = Reading { seen: Seen::default(), losses, table };
-    reader(&root, &mut reading)?;
-    Ok(Translated { value: reading.seen, losses: reading.losses })
+) -> Result<Option<Translated<Seen>>, Box<Refusal>> {
+    if body.is_empty() {
+        return Ok(None);
+    }
+    let is_encoded = |coding: &str| !coding.trim().eq_ignore_ascii_case("identity");
+    if headers.text(HeaderName::ContentEncoding).is_some_and(|coding| is_encoded(&coding)) {
+        return Err(unsupported("Unsupported Content-Encoding"));
+    }
+    let kind = headers.content_type().map_err(|_| refused("its Content-Type is none"))?;
+    // What stands in a NOTIFY of presence without a type is what that package sends (RFC 3856 §6.7).
+    let kind = kind.or_else(|| ContentType::parse(PIDF_TYPE)).ok_or_else(|| unsupported(UNSUPPORTED))?;
+    let language = headers.text(HeaderName::ContentLanguage);
+    let language = language.as_deref().map(str::trim).filter(|tag| is_language(tag));
+    if !kind.is_multipart() {
+        return Document { kind: &kind, body, user, language }.read(table).map(Some);
+    }
+    let parts = leaves(&kind, body, &MimeLimits::default()).map_err(|bad| refused(bad.0))?;
+    let kinds: Vec<Option<ContentType>> = parts.iter().map(|part| part.content_type().ok()).collect();
+    let found = READABLE.iter().find_map(|readable| {
+        let at = kinds.iter().position(|kind| kind.as_ref().is_some_and(|kind| kind.is(readable)))?;
+        kinds[at].as_ref().zip(parts.get(at))
+    });
+    let Some((kind, part)) = found else { return Err(unsupported(UNSUPPORTED)) };
+    let body = part.decoded().ok_or_else(|| unsupported("Unsupported Content-Transfer-Encoding"))?;
+    let mut read = Document { kind, body: &body, user, language }.read(table)?;
+    read.losses.add_if(parts.len() > 1, Loss::Parts);
+    Ok(Some(read))
+}
+
+/// The types that are read, the best first.
+const READABLE: [&str; 3] = [PIDF_TYPE, "application/msrtc-event-categories+xml", "text/xml+msrtc.pidf"];
+
+const UNSUPPORTED: &str = "Unsupported Media Type";
+
+/// A presence document, and what is known of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Document<'a> {
+    /// What it is.
+    pub kind: &'a ContentType,
+    /// Its octets.
+    pub body: &'a [u8],
+    /// The SIP user whom it must be about: the dialog says so.
+    pub user: &'a Jid,
+    /// The language of its texts, where they do not say so themselves.
+    pub language: Option<&'a str>,
+}
+
+impl Document<'_> {
+    /// Reads PIDF (RFC 3863) with the extensions that are in use, and, since servers may send what was not asked for,
+    /// Microsoft's `text/xml+msrtc.pidf` and `application/msrtc-event-categories+xml` (MS-PRES §2.2.2).
+    ///
+    /// Of an attribute or element that nobody here knows nothing is kept, and nothing is refused for it.
+    ///
+    /// # Errors
+    /// The final response that tells the notifier why it cannot be read: 415 with what can, 400 with what is wrong.
+    pub fn read(&self, table: &StateTable) -> Result<Translated<Seen>, Box<Refusal>> {
+        let reader = match () {
+            () if self.kind.is(PIDF_TYPE) => pidf,
+            () if self.kind.is("text/xml+msrtc.pidf") => microsoft::msrtc_pidf,
+            () if self.kind.is("application/msrtc-event-categories+xml") => microsoft::categories,
+            () => return Err(unsupported(UNSUPPORTED)),
+        };
+        let text = decode_text(charset(self.kind, self.body).as_deref(), self.body)
+            .map_err(|UnknownCharset| unsupported("Unsupported Charset"))?;
+        let mut losses = Losses::NONE;
+        losses.add_if(text.replaced, Loss::Octets);
+        let root = parse_document(without_declaration(&text.text).as_bytes(), &Limits::DOCUMENT)
+            .map_err(|why| refused(why.reason))?;
+        let language = root.lang().filter(|tag| is_language(tag)).or(self.language);
+        let mut reading = Reading { seen: Seen::default(), losses, table, user: self.user, language };
+        reader(&root, &mut reading)?;
+        Ok(Translated { value: reading.seen, losses: reading.losses })
+    }
 }
 
 /// Documents of Microsoft's clients say UTF-16 and are UTF-8: the octets decide, unless the header knows better.
@@ -80,21 +144,58 @@ fn unsupported(reason: &str) -> Box<Refusal> {
     Box::new(Refusal { accept, ..Refusal::because(415, reason) })
 }
 
+/// Says what is wrong with a document.
+pub(super) fn refused(why: &str) -> Box<Refusal> {
+    Box::new(Refusal::because(400, &format!("Bad presence document: {why}")))
+}
+
 /// A document that is being read.
 pub(super) struct Reading<'a> {
     pub(super) seen: Seen,
     pub(super) losses: Losses,
     pub(super) table: &'a StateTable,
+    user: &'a Jid,
+    language: Option<&'a str>,
 }
 
 impl Reading<'_> {
-    /// Keeps a device, as long as there are not too many.
+    /// Checks that the document is about whom the dialog is about: one of somebody else would be shown as his.
+    ///
+    /// An address of another kind (`tel:`, `urn:uuid:`) says nothing; one without a scheme is read as well.
+    pub(super) fn about(&self, entity: Option<&str>) -> Result<(), Box<Refusal>> {
+        let Some(entity) = entity.map(str::trim).filter(|entity| !entity.is_empty()) else { return Ok(()) };
+        let bare = |address: &str| {
+            let jid = sip_to_jid(&Uri::parse(format!("sip:{address}")).ok()?).ok()?;
+            jid.local().is_some().then(|| jid.to_bare())
+        };
+        let named = match entity.split_once(':') {
+            Some((scheme, rest)) if SCHEMES.iter().any(|known| scheme.eq_ignore_ascii_case(known)) => {
+                bare(rest)
+            }
+            _ => bare(entity),
+        };
+        match named {
+            Some(named) if named != self.user.to_bare() => {
+                Err(refused("it is about another user than the subscription"))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Keeps a device, as long as there are not too many. What several tuples say of one device, the most available says.
     pub(super) fn push(&mut self, name: Option<&str>, available: Option<Available>) {
+        let name = name.filter(|name| (1..=NAME_MAX).contains(&name.len())).map(str::to_owned);
+        let resource = Resource { name, available };
+        if let Some(known) = self.seen.resources.iter_mut().find(|known| known.name == resource.name) {
+            if resource.rank() > known.rank() {
+                *known = resource;
+            }
+            return;
+        }
         if self.seen.resources.len() == RESOURCES_MAX {
             return self.losses.add(Loss::OtherContacts);
         }
-        let name = name.filter(|name| !name.is_empty()).map(str::to_owned);
-        self.seen.resources.push(Resource { name, available });
+        self.seen.resources.push(resource);
     }
 
     /// Sets what the user is called.
@@ -115,8 +216,9 @@ impl Reading<'_> {
 
 fn pidf(root: &Element, reading: &mut Reading<'_>) -> Result<(), Box<Refusal>> {
     if !root.is("presence", ns::PIDF) {
-        return Err(Box::new(Refusal::because(400, "Bad presence document: it is no PIDF")));
+        return Err(refused("it is no PIDF"));
     }
+    reading.about(root.attr("entity"))?;
     let person = root.child("person", ns::DATA_MODEL);
     for tuple in root.elements().filter(|child| child.is("tuple", ns::PIDF)) {
         let id = tuple.attr("id").unwrap_or_default();
@@ -160,9 +262,10 @@ fn state(tuple: &Element, person: Option<&Element>, root: &Element, reading: &mu
         available.show = show;
     }
     available.priority = priority(tuple);
+    available.idle = idle_of(tuple).or_else(|| person.and_then(idle_of));
     for scope in [Some(tuple), person, Some(root)].into_iter().flatten() {
         if available.statuses.is_empty() {
-            notes(scope, &mut available, &mut reading.losses);
+            notes(scope, &mut available, reading);
         }
     }
     if let (true, Some(label)) = (available.statuses.is_empty(), label) {
@@ -184,12 +287,23 @@ fn activity_of(scope: &Element) -> Option<String> {
     })
 }
 
-fn notes(scope: &Element, available: &mut Available, losses: &mut Losses) {
+fn notes(scope: &Element, available: &mut Available, reading: &mut Reading<'_>) {
+    let inherited = scope.lang().or(reading.language);
     for note in scope.elements().filter(|child| {
         child.name() == "note" && matches!(child.namespace(), ns::PIDF | ns::DATA_MODEL | ns::RPID)
     }) {
-        push_status(&mut available.statuses, note.lang(), note.text(), losses);
+        let language = note.lang().or(inherited);
+        push_status(&mut available.statuses, language, note.text(), &mut reading.losses);
     }
+}
+
+/// Returns since when the device or the person has been idle (RFC 4480 §3.14).
+fn idle_of(scope: &Element) -> Option<Date> {
+    let input = scope.child("user-input", ns::RPID)?;
+    if input.text().trim() != "idle" {
+        return None;
+    }
+    parse_date_time(input.attr("last-input")?.trim())
 }
 
 /// 0 to 1 becomes 0 to 127 (RFC 8048 §6.2); what is no such number is 0.
@@ -199,3 +313,6 @@ fn priority(tuple: &Element) -> i8 {
     // Not a number is 0, and what is out of range is at its end: the conversion saturates.
     (given.clamp(0.0, 1.0) * 127.0).round() as i8
 }
+
+/// Schemes of addresses of users (RFC 3863 §4.1.1 wants `pres`, most write `sip`).
+const SCHEMES: [&str; 4] = ["pres", "sip", "sips", "im"];

@@ -8,6 +8,7 @@ use xmpp_types::stanza::{self, PresenceType};
 use xmpp_types::xml::Element;
 
 use super::{Available, Resource, STATUS_MAX, STATUSES_MAX, Show, Status};
+use crate::date::parse_date_time;
 use crate::loss::{Loss, Losses, Translated};
 
 /// Reads what a presence stanza without a type, or of type `unavailable`, says of its resource.
@@ -32,7 +33,12 @@ pub fn read_stanza(presence: &Element) -> Translated<Resource> {
                 let language = child.lang().or_else(|| presence.lang());
                 push_status(&mut available.statuses, language, child.text(), &mut losses);
             }
+            ("idle", ns::IDLE) => {
+                available.idle = child.attr("since").and_then(|since| parse_date_time(since.trim()));
+                losses.add_if(available.idle.is_none(), Loss::Date);
+            }
             (_, ns::CAPS | ns::VCARD_UPDATE) => {}
+            // Not for broadcasts (XEP-0172 §4.1).
             (_, ns::NICK) => losses.add(Loss::DisplayName),
             (_, ns::DELAY) => losses.add(Loss::Date),
             _ => losses.add(Loss::Extension),
@@ -60,6 +66,9 @@ pub fn stanza(contact: &Jid, resource: &Resource, to: &Jid) -> Element {
     if available.priority != 0 {
         let priority = available.priority.to_string();
         presence.push_child(Element::new(ns::SERVER, "priority").with_text(priority));
+    }
+    if let Some(since) = available.idle {
+        presence.push_child(Element::new(ns::IDLE, "idle").with_attr("since", since.to_string()));
     }
     presence
 }
@@ -100,7 +109,7 @@ pub(super) fn push_status(
 }
 
 /// Tells whether a tag can be one of RFC 5646 §2.1; an attribute of XML and a header can both carry it.
-fn is_language(tag: &str) -> bool {
+pub(super) fn is_language(tag: &str) -> bool {
     let subtag =
         |part: &str| (1..=8).contains(&part.len()) && part.bytes().all(|c| c.is_ascii_alphanumeric());
     tag.len() <= 35 && tag.split('-').all(subtag)

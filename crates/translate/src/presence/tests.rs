@@ -5,19 +5,29 @@ use xmpp_types::xml::{Limits, parse_document};
 
 use super::*;
 use crate::address::Profile;
-use crate::loss::Loss;
+use crate::error::Refusal;
+use crate::loss::{Loss, Translated};
 
 fn jid(text: &str) -> Jid {
     Jid::parse(text).unwrap()
 }
 
 fn read(kind: &str, body: &str) -> Seen {
-    read_document(&ContentType::parse(kind).unwrap(), body.as_bytes(), &StateTable::default()).unwrap().value
+    try_read(kind, body.as_bytes()).unwrap().value
+}
+
+fn try_read(kind: &str, body: &[u8]) -> Result<Translated<Seen>, Box<Refusal>> {
+    let kind = ContentType::parse(kind).unwrap();
+    let user = jid("bob@s.example");
+    Document { kind: &kind, body, user: &user, language: None }.read(&StateTable::default())
 }
 
 fn resource(name: &str, show: Show, priority: i8, status: &str) -> Resource {
     let statuses = [status].into_iter().filter(|text| !text.is_empty()).map(Status::plain).collect();
-    Resource { name: Some(name.to_owned()), available: Some(Available { show, statuses, priority }) }
+    Resource {
+        name: Some(name.to_owned()),
+        available: Some(Available { show, statuses, priority, idle: None }),
+    }
 }
 
 fn written(resources: &[Resource], options: &DocumentOptions) -> String {
@@ -149,7 +159,7 @@ fn microsofts_numbers_are_states() {
         let seen = read(
             "application/msrtc-event-categories+xml",
             &format!(
-                "<categories xmlns='http://schemas.microsoft.com/2006/09/sip/categories' uri='sip:b@s'>\
+                "<categories xmlns='http://schemas.microsoft.com/2006/09/sip/categories' uri='sip:bob@s.example'>\
                  <category name='state' instance='1'><state xmlns='http://schemas.microsoft.com/2006/09/sip/state'>\
                  <availability>{number}</availability>{token}</state></category></categories>"
             ),
@@ -186,10 +196,7 @@ fn the_older_document_of_microsoft_is_read_too() {
 
 #[test]
 fn what_cannot_be_read_is_answered_and_never_passed_on() {
-    let answer = |kind: &str, body: &[u8]| {
-        let kind = ContentType::parse(kind).unwrap();
-        read_document(&kind, body, &StateTable::default()).unwrap_err().status
-    };
+    let answer = |kind: &str, body: &[u8]| try_read(kind, body).unwrap_err().status;
 
     assert_eq!(answer("application/pidf-diff+xml", b"<x/>"), 415);
     assert_eq!(answer("application/pidf+xml", b""), 400);
@@ -206,8 +213,7 @@ fn a_long_note_is_shortened_and_many_tuples_are_not_all_kept() {
     let tuples: String =
         (0..50).map(|n| format!("<tuple id='t{n}'><status><basic>open</basic></status></tuple>")).collect();
     let body = format!("<presence xmlns='urn:ietf:params:xml:ns:pidf'>{tuple}{tuples}</presence>");
-    let kind = ContentType::parse(PIDF_TYPE).unwrap();
-    let seen = read_document(&kind, body.as_bytes(), &StateTable::default()).unwrap();
+    let seen = try_read(PIDF_TYPE, body.as_bytes()).unwrap();
 
     assert_eq!(seen.value.resources.len(), RESOURCES_MAX);
     assert_eq!(seen.value.resources[0].available.as_ref().unwrap().statuses[0].text.len(), STATUS_MAX);
@@ -219,9 +225,80 @@ fn a_document_in_utf_16_is_read() {
     let text = "<?xml version='1.0' encoding='UTF-16'?><presence xmlns='urn:ietf:params:xml:ns:pidf'>\
                 <tuple id='a'><status><basic>open</basic></status></tuple></presence>";
     let octets: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
-    let kind = ContentType::parse(PIDF_TYPE).unwrap();
 
-    assert_eq!(read_document(&kind, &octets, &StateTable::default()).unwrap().value.resources.len(), 1);
+    assert_eq!(try_read(PIDF_TYPE, &octets).unwrap().value.resources.len(), 1);
+}
+
+#[test]
+fn a_document_about_somebody_else_is_refused() {
+    let about = |entity: &str| {
+        let open = "<tuple id='a'><status><basic>open</basic></status></tuple>";
+        let body =
+            format!("<presence xmlns='urn:ietf:params:xml:ns:pidf' entity='{entity}'>{open}</presence>");
+        try_read(PIDF_TYPE, body.as_bytes())
+            .map(|read| read.value.resources.len())
+            .map_err(|refusal| refusal.status)
+    };
+
+    for same in
+        ["sip:bob@s.example", "pres:Bob@S.example", "sip:bob@s.example:5060;user=phone", "bob@s.example"]
+    {
+        assert_eq!(about(same), Ok(1), "{same}");
+    }
+    for unsaid in
+        ["", "tel:+4930123456", "urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6", "sip:s.example", "?"]
+    {
+        assert_eq!(about(unsaid), Ok(1), "{unsaid}");
+    }
+    for other in ["sip:eve@s.example", "pres:bob@other.example", "eve@s.example"] {
+        assert_eq!(about(other), Err(400), "{other}");
+    }
+}
+
+#[test]
+fn several_tuples_of_one_name_are_one_device_and_a_name_has_a_length() {
+    let tuple =
+        |id: &str, inside: &str| format!("<tuple {id}><status><basic>{inside}</basic></status></tuple>");
+    let long = format!("id='{}'", "x".repeat(NAME_MAX + 4));
+    let seen = pidf(&[tuple("", "closed"), tuple("", "open"), tuple(&long, "closed")].concat());
+
+    assert_eq!(seen.resources, [Resource { name: None, available: Some(Available::default()) }]);
+}
+
+#[test]
+fn a_text_has_the_language_of_what_it_stands_in() {
+    let note = "<tuple id='a'><status><basic>open</basic></status><note>Weg</note><note xml:lang='en'>Out</note></tuple>";
+    let body = |lang: &str| format!("<presence xmlns='urn:ietf:params:xml:ns:pidf'{lang}>{note}</presence>");
+    let languages = |body: &str, header: Option<&str>| {
+        let (kind, user) = (ContentType::parse(PIDF_TYPE).unwrap(), jid("bob@s.example"));
+        let document = Document { kind: &kind, body: body.as_bytes(), user: &user, language: header };
+        let seen = document.read(&StateTable::default()).unwrap().value;
+        let statuses = only(&seen).statuses.iter().map(|status| status.language.clone().unwrap_or_default());
+        statuses.collect::<Vec<_>>()
+    };
+
+    assert_eq!(languages(&body(""), None), ["", "en"]);
+    assert_eq!(languages(&body(""), Some("de")), ["de", "en"]);
+    assert_eq!(languages(&body(" xml:lang='gsw'"), Some("de")), ["gsw", "en"]);
+}
+
+#[test]
+fn since_when_somebody_is_idle_crosses_both_ways() {
+    let seen = pidf(
+        "<tuple id='ID-pc'><status><basic>open</basic></status>\
+         <rpid:user-input idle-threshold='600' last-input='2026-11-22T14:00:00+01:00'>idle</rpid:user-input></tuple>\
+         <tuple id='t'><status><basic>open</basic></status><rpid:user-input>idle</rpid:user-input></tuple>",
+    );
+    let pc = stanza(&jid("bob@s.example"), &seen.resources[0], &jid("ann@x.example"));
+    let idle = pc.elements().find(|child| child.name() == "idle").unwrap();
+
+    assert_eq!(idle.attr("since"), Some("2026-11-22T13:00:00.000Z"));
+    assert_eq!(seen.resources[1].available.as_ref().unwrap().idle, None);
+    let back = read_stanza(&pc).value;
+    let document = written(&[back], &DocumentOptions::default());
+    let said =
+        "</status><rpid:user-input last-input='2026-11-22T13:00:00.000Z'>idle</rpid:user-input><contact ";
+    assert!(document.contains(said), "{document}");
 }
 
 #[test]
@@ -249,7 +326,8 @@ fn any_resource() -> impl Strategy<Value = Resource> {
             .into_iter()
             .filter(|(_, text)| !text.trim().is_empty())
             .map(|(tag, text)| Status { language: Some(tag), text: text.trim().to_owned() });
-        let available = Available { show: Show::ALL[show], statuses: statuses.collect(), priority };
+        let available =
+            Available { show: Show::ALL[show], statuses: statuses.collect(), priority, idle: None };
         Resource { name: Some(name), available: Some(available) }
     })
 }
@@ -258,7 +336,7 @@ proptest! {
     #[test]
     fn what_is_written_is_read_again(resource in any_resource()) {
         let text = written(std::slice::from_ref(&resource), &DocumentOptions::default());
-        let mut seen = read(PIDF_TYPE, &text);
+        let mut seen = read(PIDF_TYPE, &text.replace("ann@x.example", "bob@s.example"));
         let mut meant = resource;
         let (read, wrote) = (seen.resources[0].available.as_mut().unwrap(), meant.available.as_mut().unwrap());
         // Labels stand for a text that is not there.
@@ -277,7 +355,7 @@ proptest! {
     #[test]
     fn no_octets_break_the_reader(octets in proptest::collection::vec(any::<u8>(), 0..200)) {
         for kind in [PIDF_TYPE, "text/xml+msrtc.pidf", "application/msrtc-event-categories+xml"] {
-            let _ = read_document(&ContentType::parse(kind).unwrap(), &octets, &StateTable::default());
+            let _ = try_read(kind, &octets);
         }
     }
 }

@@ -93,6 +93,10 @@ fn tuple(
         status.push_child(Element::new(ns::CLIENT, "show").with_text(word));
     }
     tuple.push_child(status);
+    if let Some(since) = available.idle {
+        let input = Element::new(ns::RPID, "user-input").with_attr("last-input", since.to_string());
+        tuple.push_child(input.with_text("idle"));
+    }
     if let Some(contact) = contact(user, resource, available, options) {
         tuple.push_child(contact);
     }

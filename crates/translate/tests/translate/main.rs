@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where its expectation does")]
 
 mod addresses;
+mod documents;
 mod errors;
 mod hostile;
 mod iq;

@@ -57,7 +57,6 @@ impl Subscriber {
         &mut self,
         notify: &Request,
         content: Option<Content>,
-        is_refused: bool,
         now: Now,
         ids: &mut Ids,
     ) {
@@ -84,16 +83,25 @@ impl Subscriber {
                 }
             }
             // Clients of before RFC 3265 leave the header out; then the state is what it is.
+            // What cannot be read was allowed all the same.
             Some(SubscriptionPhase::Active | SubscriptionPhase::Other(_)) | None => {
-                if is_refused {
-                    return;
-                }
                 self.become_active(content, now);
             }
         }
     }
 
-    pub(super) fn become_active(&mut self, content: Option<Content>, now: Now) {
+    /// A document inside a 2xx is that of a NOTIFY with the number that stands beside it (MS-PRES §4.11): another one
+    /// with this number says it again, and what has a later number was heard already.
+    pub(super) fn take_piggyback(&mut self, content: Content, response: &Response, now: Now) {
+        let State::Live(live) = &mut self.state else { return };
+        let number = response.headers().get_other("ms-piggyback-cseq");
+        let number = number.and_then(|text| std::str::from_utf8(text).ok()?.trim().parse().ok());
+        if number.is_none_or(|number| live.dialog.handle_number(number)) {
+            self.become_active(Some(content), now);
+        }
+    }
+
+    fn become_active(&mut self, content: Option<Content>, now: Now) {
         let State::Live(live) = &mut self.state else { return };
         if live.refresh == live.expires {
             let left = live.expires.since(now.moment).as_secs();
