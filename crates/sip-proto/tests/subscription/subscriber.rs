@@ -247,6 +247,16 @@ fn a_dialog_that_the_peer_has_lost_is_replaced_at_once() {
 }
 
 #[test]
+fn a_refresh_that_is_too_brief_is_repeated_in_its_dialog() {
+    let mut world = World::live();
+    world.wakes();
+    world.expect(&["SUBSCRIBE 2 3600"]);
+
+    world.is_answered(423, "Min-Expires: 7200", 3241).expect(&["SUBSCRIBE 3 7200"]);
+    assert_eq!(world.sent[2].to(), world.sent[1].to());
+}
+
+#[test]
 fn a_refresh_that_fails_is_repeated_until_the_dialog_ends() {
     let mut world = World::live();
     assert_eq!(world.wakes(), 3240);

@@ -194,8 +194,11 @@ impl Subscriber {
         match least.filter(|least| *least > self.expires && *least <= A_DAY) {
             Some(least) => {
                 self.expires = least;
-                self.forget();
-                self.ask(ids);
+                match &mut self.state {
+                    // A refusal of a refresh leaves the dialog as it was (RFC 6665 §4.1.2.2).
+                    State::Live(live) => live.refresh = now.moment,
+                    _ => self.ask(ids),
+                }
             }
             None => self.fail(Trouble::Status(423, response.reason().to_owned()), None, now),
         }
@@ -246,8 +249,8 @@ impl Subscriber {
         self.outputs.push_back(SubscriberOutput::Failing { trouble, again });
     }
 
-    /// Doubles with each failure, unless the peer says how long; a fifth is cut off by who one is, so that many that
-    /// failed together do not come back together.
+    /// Doubles with each failure, unless the peer says how long; a tenth to a fifth is cut off by who one is, so that many
+    /// that failed together do not come back together, and the first comes well before anybody is shown as gone.
     fn delay(&self, asked: Option<Duration>) -> Duration {
         const A_DAY: Duration = Duration::from_secs(86_400);
         let least = self.settings.rest_min;
@@ -256,7 +259,7 @@ impl Subscriber {
             None => {
                 let doubled = least * 2_u32.saturating_pow(u32::from(self.failures).min(10));
                 let capped = doubled.min(self.settings.rest_max);
-                capped - self.spread(capped) / 5
+                capped - (capped + self.spread(capped)) / 10
             }
         }
     }
