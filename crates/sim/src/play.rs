@@ -178,7 +178,8 @@ impl Stage for SimStage {
             && self.read == self.log.borrow().len()
             && noted == self.world.history.len()
         {
-            self.world.run(TICK.min(end - self.elapsed()));
+            let (left, quiet) = (end - self.elapsed(), self.world.quiet_for().unwrap_or(at_most));
+            self.world.run(quiet.max(TICK).min(left));
         }
     }
 
@@ -395,7 +396,7 @@ impl Machine for Watched<SipActor> {
 }
 
 /// How exactly it is known when something came.
-const TICK: Duration = Duration::from_millis(5);
+const TICK: Duration = Duration::from_millis(1);
 /// Where a second proxy of the same domains is, to which no gateway is linked.
 const OTHER_PROXY: &str = "203.0.113.2";
 /// Until the link is up.

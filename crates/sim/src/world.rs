@@ -309,6 +309,12 @@ impl World {
         self.moment = end;
     }
 
+    /// Returns how long nothing will happen, as far as is known; `None` if nothing is to happen at all.
+    #[must_use]
+    pub fn quiet_for(&self) -> Option<Duration> {
+        self.queue.first_key_value().map(|(&(at, _), _)| at.since(self.moment))
+    }
+
     fn who(&self, happening: &Happening) -> String {
         match happening {
             Happening::Event { node, event, .. } => format!("{} hears {event:?}", self.nodes[node.0].name),

@@ -43,6 +43,16 @@ fn texts_are_mapped_as_rfc_7572_says() {
 }
 
 #[test]
+fn presence_is_told_as_rfc_3856_says() {
+    folder("rfc3856");
+}
+
+#[test]
+fn subscriptions_live_and_end_as_rfc_6665_says() {
+    folder("rfc6665");
+}
+
+#[test]
 fn presence_is_mapped_as_rfc_8048_says() {
     folder("rfc8048");
 }
