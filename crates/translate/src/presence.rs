@@ -20,7 +20,7 @@ use std::cmp::Reverse;
 use clock_types::Date;
 
 pub use read::{Document, PIDF_TYPE, Seen, read_presence};
-pub use stanza::{read_stanza, stanza, unavailable};
+pub use stanza::{nick, nick_element, read_stanza, stanza, unavailable};
 pub use states::{BadState, Show, StateTable};
 pub use write::{DocumentOptions, document};
 

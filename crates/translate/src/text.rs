@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use xmpp_types::xml::is_char;
 
+use crate::loss::{Loss, Losses};
+
 /// Removes what XML 1.0 §2.2 cannot carry; tells whether there was any. Tab, CR and LF stay: a text's line
 /// ends are not rewritten.
 pub(crate) fn clean_for_xml(text: Cow<'_, str>) -> (Cow<'_, str>, bool) {
@@ -56,6 +58,19 @@ pub(crate) fn clean_for_header(text: &str, octets_max: usize) -> Line<'_> {
     out.truncate(out.trim_end_matches(' ').len());
     line.text = Cow::Owned(out);
     line
+}
+
+/// The longest display name, in octets.
+const NAME_MAX: usize = 128;
+
+/// A name to be shown never holds what hides or turns its letters: it stands beside an address.
+pub(crate) fn display_name(nick: &str, losses: &mut Losses) -> Option<String> {
+    let line = clean_for_header(nick, NAME_MAX);
+    let name: String = line.text.chars().filter(|c| !is_hidden(*c)).collect();
+    losses.add_if(line.breaks, Loss::LineBreaks);
+    losses.add_if(line.controls || name.len() != line.text.len(), Loss::Characters);
+    losses.add_if(line.shortened, Loss::Length);
+    Some(name.trim().to_owned()).filter(|name| !name.is_empty())
 }
 
 /// Tells whether a reader sees nothing of `c`, or sees its neighbours in another order. Such a character makes

@@ -8,8 +8,7 @@ use sip_proto::endpoint::{Failure, ServerKey};
 use sip_proto::subscription::{Asked, Content, Notifier, NotifierEnd, NotifierOutput};
 use sip_types::header::ContentType;
 use sip_types::{Request, Response, Token};
-use translate::presence::{PIDF_TYPE, Resource, document, in_words};
-use xmpp_types::ns;
+use translate::presence::{PIDF_TYPE, Resource, document, in_words, nick_element};
 use xmpp_types::stanza::{self, PresenceType};
 use xmpp_types::stanza_error::{StanzaCondition, StanzaError};
 use xmpp_types::xml::Element;
@@ -30,6 +29,8 @@ pub struct Inward {
     notifiers: Vec<Notifier>,
     /// What the XMPP user lets this watcher see; nobody else's watch has it (RFC 8048 §8.2).
     resources: Vec<Resource>,
+    /// What the XMPP user wants to be called.
+    nick: Option<Box<str>>,
     /// When anything was heard of them.
     heard: Option<Now>,
     /// When the XMPP user was last asked for permission, and his server for his presence.
@@ -65,6 +66,7 @@ impl Inward {
             authorisation: None,
             notifiers: Vec::new(),
             resources: Vec::new(),
+            nick: None,
             heard: None,
             asked: None,
             probed: None,
@@ -161,11 +163,17 @@ impl Inward {
         self.asked = Some(now.moment);
         self.authorise(Authorisation::Pending, desk);
         let mut stanza = self.stanza(PresenceType::Subscribe);
-        if let Some(name) = request.from().display_name().filter(|name| !name.trim().is_empty()) {
-            stanza.push_child(Element::new(ns::NICK, "nick").with_text(name.trim()));
+        if let Some(nick) = request.from().display_name().and_then(|name| nick_element(&name)) {
+            desk.lost(DIRECTION, &self.pair, nick.losses);
+            stanza.push_child(nick.value);
         }
         desk.stanza(&self.pair, stanza);
         desk.changed(DIRECTION, &self.pair, WatchChange::Asked);
+    }
+
+    /// Learns what the XMPP user wants to be called: the next document says so.
+    pub fn handle_nick(&mut self, nick: &str) {
+        self.nick = Some(nick.into());
     }
 
     /// The XMPP user allows it.
@@ -422,7 +430,13 @@ impl Inward {
         }
         let resources: &[Resource] = if leaving { &[] } else { &self.resources };
         let options = desk.document_options(self.pair.sip.domain());
-        let written = document(&self.pair.xmpp, resources, None, &desk.settings.watches.states, &options);
+        let written = document(
+            &self.pair.xmpp,
+            resources,
+            self.nick.as_deref(),
+            &desk.settings.watches.states,
+            &options,
+        );
         let written = written.ok()?;
         desk.lost(DIRECTION, &self.pair, written.losses);
         let content_type = ContentType::parse(PIDF_TYPE)?;

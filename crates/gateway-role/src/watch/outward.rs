@@ -1,5 +1,6 @@
 //! An XMPP user watches a SIP user (RFC 8048 §5.2).
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use sip_proto::endpoint::{Failure, ServerKey};
 use sip_proto::subscription::{Kept, Parties, Subscriber, SubscriberOutput};
 use sip_types::header::{CallId, NameAddr};
 use sip_types::{Headers, Request, Response};
-use translate::presence::{Seen, read_presence};
+use translate::presence::{Seen, nick_element, read_presence};
 use translate::{Loss, Refusal, jid_to_sip};
 use xmpp_types::jid::Jid;
 use xmpp_types::stanza::{self, PresenceType};
@@ -109,7 +110,10 @@ impl Outward {
     }
 
     /// The XMPP user asks to watch. One who may already is told so again (RFC 6121 §3.1.3).
-    pub fn handle_subscribe(&mut self, is_new: bool, desk: &mut Desk, now: Now) {
+    pub fn handle_subscribe(&mut self, is_new: bool, nick: Option<&str>, desk: &mut Desk, now: Now) {
+        if let Some(nick) = nick {
+            self.subscriber.call_watcher(nick);
+        }
         if self.authorisation == Authorisation::Granted && !is_new {
             self.say(PresenceType::Subscribed, desk);
             self.answer_probe(&self.pair.xmpp.clone(), desk);
@@ -180,6 +184,11 @@ impl Outward {
     pub fn handle_notify(&mut self, key: Option<ServerKey>, notify: &Request, desk: &mut Desk, now: Now) {
         let refusal = self.read(notify.headers(), notify.body(), desk);
         let refusal = refusal.map(|refusal| Box::new(refusal.response(notify)));
+        if let Read::Seen(seen) = &mut self.read
+            && seen.display_name.is_none()
+        {
+            seen.display_name = notify.from().display_name().map(Cow::into_owned);
+        }
         self.subscriber.handle_notify(key, notify, refusal, now, &mut desk.ids);
         self.drain(desk, now);
         self.read = Read::Nothing;
@@ -248,6 +257,11 @@ impl Outward {
         self.over
     }
 
+    /// Returns how the XMPP user is called, as far as he has said so.
+    pub fn nick(&self) -> Option<Cow<'_, str>> {
+        self.subscriber.watcher_name()
+    }
+
     /// Returns whether the XMPP user may see the SIP user.
     pub fn is_granted(&self) -> bool {
         self.authorisation == Authorisation::Granted
@@ -303,7 +317,18 @@ impl Outward {
         if self.authorisation != Authorisation::Granted {
             self.authorise(Authorisation::Granted, desk);
             desk.changed(DIRECTION, &self.pair, WatchChange::Granted);
-            self.say(PresenceType::Subscribed, desk);
+            let subscribed = self.stanza(PresenceType::Subscribed);
+            let nick = match &self.read {
+                Read::Seen(seen) => seen.display_name.as_deref().and_then(nick_element),
+                Read::Nothing | Read::Refused(_) => None,
+            };
+            desk.stanza(
+                &self.pair,
+                match nick {
+                    Some(nick) => subscribed.with_child(nick.value),
+                    None => subscribed,
+                },
+            );
         }
         let devices = match std::mem::take(&mut self.read) {
             Read::Refused(why) => return self.unreadable(why, desk, now),
@@ -400,8 +425,11 @@ impl Outward {
     }
 
     fn say(&self, kind: PresenceType, desk: &mut Desk) {
-        let stanza: Element = stanza::presence(Some(kind), &self.pair.sip, &self.pair.xmpp);
-        desk.stanza(&self.pair, stanza);
+        desk.stanza(&self.pair, self.stanza(kind));
+    }
+
+    fn stanza(&self, kind: PresenceType) -> Element {
+        stanza::presence(Some(kind), &self.pair.sip, &self.pair.xmpp)
     }
 }
 

@@ -9,7 +9,8 @@ use clock_types::{Ids, Moment, Now};
 use sip_proto::endpoint::{Failure, ServerKey};
 use sip_proto::subscription::admit;
 use sip_types::{HeaderText, Request, Response};
-use translate::presence::{PIDF_TYPE, read_stanza};
+use translate::Translated;
+use translate::presence::{PIDF_TYPE, nick, read_stanza};
 use xmpp_types::jid::Jid;
 use xmpp_types::stanza::PresenceType;
 use xmpp_types::stanza_error::StanzaError;
@@ -106,12 +107,13 @@ impl Watches {
         let pair = Arc::new(Pair::new(from, to));
         let Ok(kind) = PresenceType::of(presence) else { return };
         match kind {
-            Some(PresenceType::Subscribe) => self.subscribe(&pair, now),
+            Some(PresenceType::Subscribe) => self.subscribe(&pair, presence, now),
             Some(PresenceType::Unsubscribe) => {
                 self.with_outward(&pair, |watch, desk| watch.handle_unsubscribe(desk, now));
             }
             Some(PresenceType::Probe) => self.probe(&pair, from, now),
             Some(PresenceType::Subscribed) => {
+                self.hear_nick(&pair, presence);
                 self.with_inward(&pair, |watch, desk| watch.handle_subscribed(desk, now));
             }
             Some(PresenceType::Unsubscribed) => {
@@ -136,13 +138,22 @@ impl Watches {
         }
     }
 
-    fn subscribe(&mut self, pair: &Arc<Pair>, now: Now) {
+    fn subscribe(&mut self, pair: &Arc<Pair>, presence: &Element, now: Now) {
+        let nick = self.hear_nick(pair, presence);
         let known = self.outward_by_pair.contains_key(&pair.key);
         if !known && !self.begin_outward(pair) {
             let refusal = stanza::presence(Some(PresenceType::Unsubscribed), &pair.sip, &pair.xmpp);
             return self.desk.stanza(pair, refusal);
         }
-        self.with_outward(pair, |watch, desk| watch.handle_subscribe(!known, desk, now));
+        self.with_outward(pair, |watch, desk| watch.handle_subscribe(!known, nick.as_deref(), desk, now));
+    }
+
+    /// Takes what an XMPP user wants to be called by the SIP user, who may watch him or begin to.
+    fn hear_nick(&mut self, pair: &Arc<Pair>, presence: &Element) -> Option<String> {
+        let Translated { value, losses } = nick(presence)?;
+        self.desk.lost(WatchDirection::Inward, pair, losses);
+        self.with_inward(pair, |watch, _| watch.handle_nick(&value));
+        Some(value)
     }
 
     /// A probe for somebody of whom nothing is known says nothing about permission, and is answered so.
@@ -361,12 +372,20 @@ impl Watches {
         let pair = Arc::clone(watch.pair());
         *self.watching.entry(pair.xmpp.bare_str().into()).or_default() += 1;
         self.outward_by_pair.insert(Arc::clone(&pair.key), slot);
+        let other = self.inward_by_pair.get(&pair.key).and_then(|slot| self.inward.get_mut(slot));
+        if let (Some(nick), Some(other)) = (watch.nick(), other) {
+            other.handle_nick(&nick);
+        }
         self.outward.insert(slot, watch);
         self.settle_outward(slot);
     }
 
-    fn insert_inward(&mut self, slot: Slot, watch: Inward) {
+    fn insert_inward(&mut self, slot: Slot, mut watch: Inward) {
         let pair = Arc::clone(watch.pair());
+        let other = self.outward_by_pair.get(&pair.key).and_then(|slot| self.outward.get(slot));
+        if let Some(nick) = other.and_then(Outward::nick) {
+            watch.handle_nick(&nick);
+        }
         *self.watching.entry(pair.sip.bare_str().into()).or_default() += 1;
         self.inward_by_pair.insert(Arc::clone(&pair.key), slot);
         self.inward.insert(slot, watch);

@@ -3,8 +3,8 @@
 use gateway_role::{Dialect, Recovered, Settings};
 use xmpp_types::xml::Element;
 
-use crate::presence::{grant, notify, open, presence};
-use crate::world::{World, settings};
+use crate::presence::{grant, notify, open, presence, subscribe, watched};
+use crate::world::{World, header, settings};
 
 /// Ann sees Bob at his `pc`; returns what his presence says of what he can do.
 fn seen(settings: Settings) -> (World, Element) {
@@ -95,4 +95,85 @@ fn who_has_gone_can_do_nothing() {
         "{:?}",
         world.stanzas
     );
+}
+
+const NICK: &str = "<nick xmlns='http://jabber.org/protocol/nick'>Ann \"A\"\u{202e} Ö.</nick>";
+
+fn nick_of(stanza: &Element) -> Option<String> {
+    let nick = stanza.elements().find(|child| child.name() == "nick")?;
+    assert_eq!(nick.namespace(), "http://jabber.org/protocol/nick");
+    Some(nick.text().into_owned())
+}
+
+/// The NOTIFY among what was sent.
+fn notified(world: &mut World) -> String {
+    world.sip.drain(..).find(|message| message.starts_with("NOTIFY ")).unwrap()
+}
+
+#[test]
+fn case_54_a_nickname_is_the_display_name_of_who_asks_to_watch() {
+    let mut world = World::new();
+
+    presence(&mut world, "subscribe", NICK);
+    let request = world.expect_sip();
+    assert!(
+        header(&request, "From").starts_with("\"Ann \\\"A\\\" Ö.\" <sip:ann@x.example>;tag="),
+        "{request}"
+    );
+    grant(&mut world, &request, "200 OK", "Expires: 600\r\n");
+    notify(&mut world, &request, 1, "terminated;reason=deactivated", "");
+    let again = world.expect_sip();
+    assert!(header(&again, "From").starts_with("\"Ann "), "{again}");
+}
+
+#[test]
+fn case_54_a_nickname_is_in_the_documents_of_who_is_watched() {
+    let (mut world, _) = watched();
+
+    presence(&mut world, "subscribe", NICK);
+    world.sip.clear();
+    world.pass(6000);
+    presence(&mut world, "", "<show>away</show>");
+    let document = notified(&mut world);
+    assert!(document.contains("<ci:display-name>Ann \"A\" Ö.</ci:display-name>"), "{document}");
+
+    let mut world = World::new();
+    presence(&mut world, "subscribe", NICK);
+    world.sip.clear();
+    subscribe(&mut world, 1, "", "");
+    let pending = world.expect_sip();
+    world.answer(&pending, "200 OK");
+    presence(&mut world, "subscribed", "<nick xmlns='http://jabber.org/protocol/nick'>Annie</nick>");
+    let active = world.expect_sip();
+    world.answer(&active, "200 OK");
+    world.pass(6000);
+    presence(&mut world, "", "");
+    let document = notified(&mut world);
+    assert!(document.contains("<ci:display-name>Annie</ci:display-name>"), "{document}");
+}
+
+#[test]
+fn case_54_a_contact_that_allows_is_introduced_by_name_and_presence_itself_names_nobody() {
+    let named = |document: &str| {
+        let mut world = World::new();
+        presence(&mut world, "subscribe", "");
+        let request = world.expect_sip();
+        grant(&mut world, &request, "200 OK", "Expires: 3600\r\n");
+        notify(&mut world, &request, 1, "active", document);
+        world.store();
+        let said: Vec<_> = world
+            .stanzas
+            .iter()
+            .map(|(_, stanza)| (stanza.attr("type").is_some(), nick_of(stanza)))
+            .collect();
+        said
+    };
+    let open = open("0", "");
+    let called = open.replace(
+        "</presence>",
+        "<display-name xmlns='urn:ietf:params:xml:ns:pidf:cipid'>Bob B.</display-name></presence>",
+    );
+
+    assert_eq!(named(&called), [(true, Some("Bob B.".to_owned())), (false, None)]);
+    assert_eq!(named(&open), [(true, None), (false, None)]);
 }

@@ -2,6 +2,7 @@
 
 mod live;
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
@@ -159,12 +160,27 @@ impl Subscriber {
     ) -> Self {
         let left = kept.left(now);
         let mut subscriber = Self::new(parties, settings);
+        if let Some(name) = kept.dialog.local.display_name() {
+            subscriber.call_watcher(&name);
+        }
         subscriber.wanted = true;
         let pending = !kept.authorised;
         let mut live = Live::new(Dialog::from_parts(kept.revived()), pending, now.moment + left);
         live.refresh = now.moment + if refresh_in < left { refresh_in } else { Duration::ZERO };
         subscriber.state = State::Live(Box::new(live));
         subscriber
+    }
+
+    /// Says how the watcher is called, in what begins a dialog from here on.
+    pub fn call_watcher(&mut self, name: &str) {
+        let from = NameAddr::new(self.parties.from.uri.clone());
+        self.parties.from = from.with_display_name(name);
+    }
+
+    /// Returns how the watcher is called.
+    #[must_use]
+    pub fn watcher_name(&self) -> Option<Cow<'_, str>> {
+        self.parties.from.display_name()
     }
 
     /// Returns what tells the subscription's messages from others: the Call-ID and our tag, while there are any.

@@ -15,7 +15,7 @@ use crate::error::{Failure, failure_to_xmpp, language_header};
 use crate::hash::Fields;
 use crate::loss::{Loss, Losses, Translated};
 use crate::payload::{Payload, Said};
-use crate::text::{clean_for_header, is_hidden};
+use crate::text::{clean_for_header, display_name};
 
 /// Translates a message stanza. `key` names the message at the gateway; it stands in for an `id` that the stanza
 /// does not have, so that the same message gets the same Call-ID and tag when it is translated again.
@@ -185,16 +185,6 @@ fn subject_line(subject: &str, losses: &mut Losses) -> Option<HeaderText> {
     Some(HeaderText::clean(&line.text).text).filter(|text| !text.as_str().is_empty())
 }
 
-/// A name to be shown never holds what hides or turns its letters: it stands beside an address.
-fn display_name(nick: &str, losses: &mut Losses) -> Option<String> {
-    let line = clean_for_header(nick, NAME_MAX);
-    let name: String = line.text.chars().filter(|c| !is_hidden(*c)).collect();
-    losses.add_if(line.breaks, Loss::LineBreaks);
-    losses.add_if(line.controls || name.len() != line.text.len(), Loss::Characters);
-    losses.add_if(line.shortened, Loss::Length);
-    Some(name.trim().to_owned()).filter(|name| !name.is_empty())
-}
-
 fn language(payload: &Payload<'_>, losses: &mut Losses) -> Option<HeaderText> {
     let tag = payload.language?;
     let language = language_header(tag);
@@ -214,4 +204,3 @@ pub(super) fn token(text: String) -> Token {
 /// A Call-ID longer than this breaks stores and logs on the way.
 const THREAD_MAX: usize = 128;
 const SUBJECT_MAX: usize = 512;
-const NAME_MAX: usize = 128;

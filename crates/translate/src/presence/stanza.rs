@@ -10,6 +10,7 @@ use xmpp_types::xml::Element;
 use super::{Available, Resource, STATUS_MAX, STATUSES_MAX, Show, Status};
 use crate::date::parse_date_time;
 use crate::loss::{Loss, Losses, Translated};
+use crate::text::display_name;
 
 /// Reads what a presence stanza without a type, or of type `unavailable`, says of its resource.
 ///
@@ -38,8 +39,8 @@ pub fn read_stanza(presence: &Element) -> Translated<Resource> {
                 losses.add_if(available.idle.is_none(), Loss::Date);
             }
             (_, ns::CAPS | ns::VCARD_UPDATE) => {}
-            // Not for broadcasts (XEP-0172 §4.1).
-            (_, ns::NICK) => losses.add(Loss::DisplayName),
+            // See [`nick`].
+            (_, ns::NICK) => {}
             (_, ns::DELAY) => losses.add(Loss::Date),
             _ => losses.add(Loss::Extension),
         }
@@ -77,6 +78,23 @@ pub fn stanza(contact: &Jid, resource: &Resource, to: &Jid) -> Element {
 #[must_use]
 pub fn unavailable(contact: &Jid, resource: &Resource, to: &Jid) -> Element {
     stanza::presence(Some(PresenceType::Unavailable), &full(contact, resource), to)
+}
+
+/// Returns what the sender of a presence stanza wants to be called (XEP-0172), fit for a header and for a document.
+#[must_use]
+pub fn nick(presence: &Element) -> Option<Translated<String>> {
+    let mut losses = Losses::NONE;
+    let name = display_name(&presence.child("nick", ns::NICK)?.text(), &mut losses)?;
+    Some(Translated { value: name, losses })
+}
+
+/// Returns what tells an XMPP user how a SIP user is called, in a stanza about a subscription: presence itself must not
+/// have it (XEP-0172 §4.1).
+#[must_use]
+pub fn nick_element(name: &str) -> Option<Translated<Element>> {
+    let mut losses = Losses::NONE;
+    let name = display_name(name, &mut losses)?;
+    Some(Translated { value: Element::new(ns::NICK, "nick").with_text(name), losses })
 }
 
 fn full(contact: &Jid, resource: &Resource) -> Jid {
