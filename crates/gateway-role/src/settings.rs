@@ -177,24 +177,12 @@ impl Peers {
 mod tests {
     use std::net::SocketAddr;
 
-    use clock_types::Date;
-    use net_types::{CertificateNames, Chain, Purpose};
+    use net_types::CertificateNames;
 
     use super::*;
 
     fn tls(names: CertificateNames, trust: TrustVerdict) -> Source {
-        let certificate = PeerCertificate {
-            names,
-            trust,
-            purposes: vec![Purpose::ServerAuth],
-            not_before: Date::from_unix_millis(0),
-            not_after: Date::from_unix_millis(0),
-            subject: String::new(),
-            issuer: String::new(),
-            sha256: [0; 32],
-            der: Arc::from([]),
-            chain: Chain::default(),
-        };
+        let certificate = PeerCertificate { names, trust, ..net_types::memory::certificate(&[]) };
         let remote: SocketAddr = "192.0.2.5:51877".parse().unwrap();
         Source {
             transport: Transport::Tls,

@@ -6,6 +6,7 @@
 
 mod address;
 mod dns;
+pub mod memory;
 mod tls;
 
 use std::fmt;

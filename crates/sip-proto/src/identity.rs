@@ -149,9 +149,6 @@ impl fmt::Display for Unproved {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use clock_types::Date;
 
     use super::*;
 
@@ -228,18 +225,8 @@ mod tests {
     }
 
     fn showing(uri: &[&str], dns: &[&str]) -> PeerCertificate {
-        let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        PeerCertificate {
-            names: CertificateNames { uri: owned(uri), dns: owned(dns), ..CertificateNames::default() },
-            trust: TrustVerdict::Trusted,
-            purposes: Vec::new(),
-            not_before: Date::default(),
-            not_after: Date::default(),
-            subject: "CN=peer".into(),
-            issuer: "CN=ca".into(),
-            sha256: [0; 32],
-            der: Arc::new([]),
-            chain: net_types::Chain::default(),
-        }
+        let mut certificate = net_types::memory::certificate(dns);
+        certificate.names.uri = uri.iter().map(|name| (*name).to_owned()).collect();
+        certificate
     }
 }

@@ -167,20 +167,13 @@ const NAMES_SHOWN_MAX: usize = 8;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
 
     fn certificate() -> PeerCertificate {
         PeerCertificate {
-            names: CertificateNames::default(),
-            trust: TrustVerdict::Trusted,
-            purposes: Vec::new(),
             not_before: Date::from_unix_millis(1000),
             not_after: Date::from_unix_millis(9000),
             subject: "CN=remote.example".into(),
-            issuer: String::new(),
-            sha256: [0; 32],
-            der: Arc::from([]),
-            chain: net_types::Chain::default(),
+            ..net_types::memory::certificate(&[])
         }
     }
 

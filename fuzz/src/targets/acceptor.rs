@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clock_types::{Date, Ids, Moment, Now};
-use net_types::{CertificateNames, PeerCertificate, TlsFacts, TlsVersion, TrustVerdict};
+use net_types::{TlsFacts, memory};
 use xmpp_proto::dialback::{Secret, Verdict};
 use xmpp_proto::stream::{Acceptor, AcceptorOutput, Methods, Policy, Rules, StreamSettings};
 use xmpp_types::jid::DomainName;
@@ -137,23 +137,5 @@ pub(super) fn facts() -> Box<TlsFacts> {
 
 /// What a handshake with somebody of this name shows.
 pub(super) fn facts_of(name: &str) -> Box<TlsFacts> {
-    let peer = PeerCertificate {
-        names: CertificateNames { dns: vec![name.to_owned()], ..CertificateNames::default() },
-        trust: TrustVerdict::Trusted,
-        purposes: Vec::new(),
-        not_before: Date::from_unix_millis(0),
-        not_after: Date::from_unix_millis(4_000_000_000_000),
-        subject: String::new(),
-        issuer: String::new(),
-        sha256: [0; 32],
-        der: Arc::from([]),
-        chain: net_types::Chain::default(),
-    };
-    Box::new(TlsFacts {
-        version: TlsVersion::Tls13,
-        cipher: "TLS13_AES_128_GCM_SHA256".to_owned(),
-        alpn: None,
-        server_name: None,
-        peer: Some(Arc::new(peer)),
-    })
+    memory::handshake(memory::certificate(&[name]))
 }

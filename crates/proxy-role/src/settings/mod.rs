@@ -100,6 +100,31 @@ pub struct Version {
 }
 
 impl Settings {
+    /// Returns the least that a proxy needs: one domain, and its gateway in the same process. It listens nowhere.
+    #[must_use]
+    pub fn in_process(served: Served, partners: Vec<Partner>, trust: Trust) -> Self {
+        let link = Link {
+            name: "proxy".to_owned(),
+            identity: served.identity.clone(),
+            trust: trust.clone(),
+            gateways: Vec::new(),
+            in_process: true,
+        };
+        Self {
+            served: vec![served],
+            partners,
+            denied: Vec::new(),
+            open: None,
+            trust,
+            dialback_secret: None,
+            limits: Limits::default(),
+            link,
+            listeners: Vec::new(),
+            resume_at: None,
+            version: None,
+        }
+    }
+
     /// Returns how to shake hands on a listener where TLS comes first; `None` where it does not, or
     /// where there is no such listener. The certificate shown is that of SNI, else the first domain's.
     #[must_use]

@@ -3,14 +3,9 @@ use net_types::{Identity, Trust};
 
 /// Settings of a proxy for us.example with one partner, nothing wrong with them.
 pub(crate) fn settings() -> Settings {
+    let served = Served { domain: domain("us.example"), identity: Identity("us".into()) };
+    let partner = Partner { dialback: false, ..Partner::new(domain("partner.example")) };
     Settings {
-        served: vec![Served { domain: domain("us.example"), identity: Identity("us".into()) }],
-        partners: vec![Partner { dialback: false, ..Partner::new(domain("partner.example")) }],
-        denied: Vec::new(),
-        open: None,
-        trust: Trust("public".into()),
-        dialback_secret: None,
-        limits: Limits::default(),
         link: Link {
             name: "proxy".into(),
             identity: Identity("proxy".into()),
@@ -23,8 +18,7 @@ pub(crate) fn settings() -> Settings {
             Listener { address: "0.0.0.0:5270".parse().unwrap(), kind: ListenerKind::PartnersDirectTls },
             Listener { address: "10.0.0.1:23456".parse().unwrap(), kind: ListenerKind::Gateways },
         ],
-        resume_at: None,
-        version: None,
+        ..Settings::in_process(served, vec![partner], Trust("public".into()))
     }
 }
 

@@ -7,13 +7,10 @@ use std::time::Duration;
 
 use clock_types::{Date, Ids, Moment, Now};
 use net_types::{
-    Answer, Bytes, CertificateNames, Chain, ChainJudge, ConnectionId, Event, Failure as DnsFailure, Identity,
-    ListenerId, Order, PeerCertificate, Question, Record, Remote, Stage, TlsFacts, TlsVersion, Trust,
-    TrustVerdict,
+    Answer, Bytes, Chain, ChainJudge, ConnectionId, Event, Failure as DnsFailure, Identity, ListenerId,
+    Order, PeerCertificate, Question, Record, Remote, Stage, TlsFacts, Trust, TrustVerdict, memory,
 };
-use proxy_role::{
-    Direction, Limits, Link, Listener, ListenerKind, Notice, Output, Partner, Proxy, Served, Settings,
-};
+use proxy_role::{Direction, Listener, ListenerKind, Notice, Output, Partner, Proxy, Served, Settings};
 use xmpp_proto::link::{Dialer, LinkSettings, Output as LinkOutput};
 use xmpp_types::jid::DomainName;
 use xmpp_types::ns;
@@ -130,24 +127,10 @@ fn message(from: &str, to: &str) -> Element {
 /// Settings of us.example with this partner.
 pub fn settings(partner: Partner) -> Settings {
     let listener = |kind| Listener { address: "0.0.0.0:0".parse().unwrap(), kind };
+    let served = Served { domain: domain("us.example"), identity: Identity("us".into()) };
     Settings {
-        served: vec![Served { domain: domain("us.example"), identity: Identity("us".into()) }],
-        partners: vec![partner],
-        denied: Vec::new(),
-        open: None,
-        trust: Trust("public".into()),
-        dialback_secret: None,
-        limits: Limits::default(),
-        link: Link {
-            name: "proxy".into(),
-            identity: Identity("us".into()),
-            trust: Trust("inside".into()),
-            gateways: Vec::new(),
-            in_process: true,
-        },
         listeners: vec![listener(ListenerKind::Partners), listener(ListenerKind::PartnersDirectTls)],
-        resume_at: None,
-        version: None,
+        ..Settings::in_process(served, vec![partner], Trust("public".into()))
     }
 }
 
@@ -559,23 +542,10 @@ fn facts(certificate: Certificate, trust: &Trust) -> Box<TlsFacts> {
     let name = if certificate == Certificate::WrongName { "other.example" } else { "them.example" };
     let trust = certificate.by_trust(trust);
     let chain = Chain::new(Arc::new([]), Arc::new([]), Arc::new(certificate));
-    let certificate = PeerCertificate {
-        names: CertificateNames { dns: vec![name.into()], ..CertificateNames::default() },
+    memory::handshake(PeerCertificate {
         trust,
-        purposes: vec![net_types::Purpose::ServerAuth],
-        not_before: Date::from_unix_millis(0),
-        not_after: Date::from_unix_millis(2_000_000_000_000),
-        subject: String::new(),
-        issuer: String::new(),
-        sha256: [0; 32],
         der: Arc::from(*b"its certificate"),
         chain,
-    };
-    Box::new(TlsFacts {
-        version: TlsVersion::Tls13,
-        cipher: "TLS13_AES_128_GCM_SHA256".into(),
-        alpn: None,
-        server_name: None,
-        peer: Some(Arc::new(certificate)),
+        ..memory::certificate(&[name])
     })
 }

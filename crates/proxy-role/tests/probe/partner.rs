@@ -7,13 +7,10 @@ use std::time::Duration;
 
 use clock_types::{Date, Ids, Moment, Now};
 use net_types::{
-    Answer, Bytes, CertificateNames, ConnectionId, Event, Failure as DnsFailure, Identity, Order,
-    PeerCertificate, Purpose, Question, Record, Remote, Stage as NetStage, TlsFacts, TlsVersion, Trust,
-    TrustVerdict,
+    Answer, Bytes, ConnectionId, Event, Failure as DnsFailure, Identity, Order, PeerCertificate, Question,
+    Record, Remote, Stage as NetStage, TlsFacts, Trust, memory,
 };
-use proxy_role::{
-    Finding, Limits, Link, Outcome, Partner, Probe, ProbeOutput as Output, Served, Settings, Verdict,
-};
+use proxy_role::{Finding, Outcome, Partner, Probe, ProbeOutput as Output, Served, Settings, Verdict};
 use xmpp_proto::failure::Stage;
 use xmpp_types::jid::DomainName;
 
@@ -80,25 +77,8 @@ pub fn partner() -> Setting {
 pub fn settings() -> Settings {
     // The addresses of documentation are not public ones.
     let partner = Partner { allow_private_addresses: true, ..Partner::new(domain("partner.example")) };
-    Settings {
-        served: vec![Served { domain: domain("us.example"), identity: Identity("us".into()) }],
-        partners: vec![partner],
-        denied: Vec::new(),
-        open: None,
-        trust: Trust("public".into()),
-        dialback_secret: None,
-        limits: Limits::default(),
-        link: Link {
-            name: "proxy".into(),
-            identity: Identity("us".into()),
-            trust: Trust("inside".into()),
-            gateways: Vec::new(),
-            in_process: true,
-        },
-        listeners: Vec::new(),
-        resume_at: None,
-        version: None,
-    }
+    let served = Served { domain: domain("us.example"), identity: Identity("us".into()) };
+    Settings::in_process(served, vec![partner], Trust("public".into()))
 }
 
 pub fn today() -> Date {
@@ -351,13 +331,7 @@ impl Theatre {
     }
 
     fn facts(&self) -> Box<TlsFacts> {
-        Box::new(TlsFacts {
-            version: TlsVersion::Tls13,
-            cipher: "TLS_AES_128_GCM_SHA256".into(),
-            alpn: None,
-            server_name: None,
-            peer: Some(Arc::new(self.partner.certificate.clone())),
-        })
+        memory::handshake(self.partner.certificate.clone())
     }
 }
 
@@ -407,16 +381,10 @@ fn srv(port: u16) -> Record {
 
 fn certificate() -> PeerCertificate {
     PeerCertificate {
-        names: CertificateNames { dns: vec!["partner.example".into()], ..CertificateNames::default() },
-        trust: TrustVerdict::Trusted,
-        purposes: vec![Purpose::ServerAuth],
-        not_before: Date::from_unix_millis(0),
-        not_after: Date::from_unix_millis(2_000_000_000_000),
-        subject: String::new(),
         issuer: "CN=Public CA".into(),
         sha256: [7; 32],
         der: Arc::from(*b"certificate"),
-        chain: net_types::Chain::default(),
+        ..memory::certificate(&["partner.example"])
     }
 }
 

@@ -2,15 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::time::Duration;
 
 use clock_types::{Date, Ids, Moment, Now};
 use net_types::{
-    Answer, Bytes, CertificateNames, ConnectionId, Event, Failure as DnsFailure, Identity, ListenerId, Order,
-    PeerCertificate, Purpose, Question, Record, Remote, Stage, TlsFacts, TlsVersion, Trust, TrustVerdict,
+    Answer, Bytes, ConnectionId, Event, Failure as DnsFailure, Identity, ListenerId, Order, PeerCertificate,
+    Question, Record, Remote, Stage, TlsFacts, Trust, TrustVerdict, memory,
 };
-use proxy_role::{Limits, Link, Listener, ListenerKind, Notice, Output, Partner, Proxy, Served, Settings};
+use proxy_role::{Listener, ListenerKind, Notice, Output, Partner, Proxy, Served, Settings};
 use xmpp_proto::link::{Dialer, LinkSettings, Output as LinkOutput, ReceivedId, SendId};
 use xmpp_types::jid::DomainName;
 use xmpp_types::ns;
@@ -74,24 +73,11 @@ pub fn message(id: &str, from: &str, to: &str) -> Element {
 
 /// Settings of a site whose partners are the others; their names lead to public addresses.
 pub fn settings(own: &str, partners: &[&str]) -> Settings {
+    let served = Served { domain: domain(own), identity: Identity(own.into()) };
+    let partners = partners.iter().map(|partner| Partner::new(domain(partner))).collect();
     Settings {
-        served: vec![Served { domain: domain(own), identity: Identity(own.into()) }],
-        partners: partners.iter().map(|partner| Partner::new(domain(partner))).collect(),
-        denied: Vec::new(),
-        open: None,
-        trust: Trust("public".into()),
-        dialback_secret: None,
-        limits: Limits::default(),
-        link: Link {
-            name: "proxy".into(),
-            identity: Identity(own.into()),
-            trust: Trust("inside".into()),
-            gateways: Vec::new(),
-            in_process: true,
-        },
         listeners: vec![Listener { address: "0.0.0.0:5269".parse().unwrap(), kind: ListenerKind::Partners }],
-        resume_at: None,
-        version: None,
+        ..Settings::in_process(served, partners, Trust("public".into()))
     }
 }
 
@@ -435,23 +421,5 @@ pub fn name(place: usize) -> String {
 fn facts(of: &str, is_trusted: bool) -> Box<TlsFacts> {
     let trust =
         if is_trusted { TrustVerdict::Trusted } else { TrustVerdict::Untrusted("unknown issuer".into()) };
-    let certificate = PeerCertificate {
-        names: CertificateNames { dns: vec![of.into()], ..CertificateNames::default() },
-        trust,
-        purposes: vec![Purpose::ServerAuth],
-        not_before: Date::from_unix_millis(0),
-        not_after: Date::from_unix_millis(2_000_000_000_000),
-        subject: String::new(),
-        issuer: String::new(),
-        sha256: [0; 32],
-        der: Arc::from([]),
-        chain: net_types::Chain::default(),
-    };
-    Box::new(TlsFacts {
-        version: TlsVersion::Tls13,
-        cipher: "TLS13_AES_128_GCM_SHA256".into(),
-        alpn: None,
-        server_name: None,
-        peer: Some(Arc::new(certificate)),
-    })
+    memory::handshake(PeerCertificate { trust, ..memory::certificate(&[of]) })
 }

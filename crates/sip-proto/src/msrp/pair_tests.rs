@@ -2,12 +2,10 @@
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 
 use clock_types::Date;
 use net_types::{
-    AddressRange, Bytes, CertificateNames, Chain, ListenerId, Order, PeerCertificate, Remote, TlsFacts,
-    TlsVersion, Trust, TrustVerdict,
+    AddressRange, Bytes, ListenerId, Order, PeerCertificate, Remote, TlsFacts, Trust, TrustVerdict, memory,
 };
 use proptest::prelude::*;
 use sip_types::msrp::{Path, SuccessReport};
@@ -32,28 +30,7 @@ fn peer(uri: &Uri, dial: Dial, fingerprint: Option<[u8; 32]>) -> Peer {
 }
 
 fn shown(sha256: [u8; 32], names: &[&str], trust: TrustVerdict) -> Box<TlsFacts> {
-    let certificate = PeerCertificate {
-        names: CertificateNames {
-            dns: names.iter().map(|name| (*name).to_owned()).collect(),
-            ..Default::default()
-        },
-        trust,
-        purposes: Vec::new(),
-        not_before: Date::from_unix_millis(0),
-        not_after: Date::from_unix_millis(0),
-        subject: String::new(),
-        issuer: String::new(),
-        sha256,
-        der: Arc::from([]),
-        chain: Chain::default(),
-    };
-    Box::new(TlsFacts {
-        version: TlsVersion::Tls13,
-        cipher: String::new(),
-        alpn: None,
-        server_name: None,
-        peer: Some(Arc::new(certificate)),
-    })
+    memory::handshake(PeerCertificate { trust, sha256, ..memory::certificate(names) })
 }
 
 /// What one machine did and heard.

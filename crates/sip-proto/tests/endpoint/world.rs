@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use clock_types::{Date, Ids, Moment, Now};
 use net_types::{
-    Answer, Bytes, CertificateNames, ConnectionId, Event, Identity, ListenerId, Order, PeerCertificate,
-    QueryId, Record, Remote, Stage, TlsFacts, TlsVersion, Trust, TrustVerdict,
+    Answer, Bytes, ConnectionId, Event, Identity, ListenerId, Order, QueryId, Record, Remote, Stage, Trust,
+    memory,
 };
 use sip_proto::endpoint::{
     Endpoint, FixedHop, Limits, Listener, Output, RequestKey, Route, ServerKey, Settings, Source, Transport,
@@ -105,7 +105,7 @@ impl World {
     pub fn accept_tls(&mut self, n: u64, from: &str, dns: &[&str]) -> ConnectionId {
         let connection = ConnectionId::accepted(n);
         let remote = Remote::Address(address(from));
-        let tls = Some(Box::new(handshake(dns)));
+        let tls = Some(memory::handshake(memory::certificate(dns)));
         self.net(Event::Accepted { connection, listener: TLS, local: None, remote, tls });
         connection
     }
@@ -127,7 +127,11 @@ impl World {
     /// Lets a dialled connection end its handshake with a certificate for these DNS names.
     pub fn shook_hands(&mut self, n: u64, dns: &[&str]) -> ConnectionId {
         let connection = ConnectionId::dialled(n);
-        self.net(Event::Connected { connection, local: None, tls: Some(Box::new(handshake(dns))) });
+        self.net(Event::Connected {
+            connection,
+            local: None,
+            tls: Some(memory::handshake(memory::certificate(dns))),
+        });
         connection
     }
 
@@ -255,34 +259,6 @@ fn first_line(bytes: &[u8]) -> String {
 
 pub fn address(text: &str) -> SocketAddr {
     text.parse().unwrap()
-}
-
-fn handshake(dns: &[&str]) -> TlsFacts {
-    TlsFacts {
-        version: TlsVersion::Tls13,
-        cipher: "TLS_AES_128_GCM_SHA256".into(),
-        alpn: None,
-        server_name: None,
-        peer: Some(Arc::new(certificate(dns))),
-    }
-}
-
-pub fn certificate(dns: &[&str]) -> PeerCertificate {
-    PeerCertificate {
-        names: CertificateNames {
-            dns: dns.iter().map(|name| (*name).to_owned()).collect(),
-            ..CertificateNames::default()
-        },
-        trust: TrustVerdict::Trusted,
-        purposes: Vec::new(),
-        not_before: Date::default(),
-        not_after: Date::default(),
-        subject: "CN=peer".into(),
-        issuer: "CN=ca".into(),
-        sha256: [0; 32],
-        der: Arc::new([]),
-        chain: net_types::Chain::default(),
-    }
 }
 
 /// Returns a received request with this branch; an empty one means a Via without a branch.

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use net_types::{CertificateNames, Chain, ChainJudge, Issuer};
+use net_types::{Chain, ChainJudge, Issuer, memory};
 
 use super::*;
 
@@ -27,16 +27,12 @@ impl ChainJudge for Signed {
 fn private(name: &str) -> PeerCertificate {
     let issuer = |(der, key): (&[u8], &[u8])| Issuer { der: der.into(), public_key: key.into() };
     PeerCertificate {
-        names: CertificateNames { dns: vec![name.into()], ..CertificateNames::default() },
         trust: TrustVerdict::Untrusted("issuer unknown".into()),
-        purposes: Vec::new(),
         not_before: Date::from_unix_millis(1000),
         not_after: Date::from_unix_millis(9000),
-        subject: String::new(),
-        issuer: String::new(),
-        sha256: [0; 32],
         der: OWN.0.into(),
         chain: Chain::new(OWN.1.into(), Arc::new([issuer(OTHER), issuer(ISSUER)]), Arc::new(Signed)),
+        ..memory::certificate(&[name])
     }
 }
 

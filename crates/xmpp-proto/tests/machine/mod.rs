@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clock_types::{Date, Ids, Moment, Now};
-use net_types::{
-    CertificateNames, PeerCertificate, Purpose as KeyPurpose, TlsFacts, TlsVersion, TrustVerdict,
-};
+use net_types::{TlsFacts, memory};
 use xmpp_proto::dialback::{Pair, Secret};
 use xmpp_proto::stream::{
     Acceptor, AcceptorOutput, Approach, Initiator, InitiatorOutput, Methods, Policy, Purpose, Rules,
@@ -136,23 +134,5 @@ fn domain(text: &str) -> DomainName {
 }
 
 fn facts(name: &str) -> Box<TlsFacts> {
-    let certificate = PeerCertificate {
-        names: CertificateNames { dns: vec![name.into()], ..CertificateNames::default() },
-        trust: TrustVerdict::Trusted,
-        purposes: vec![KeyPurpose::ServerAuth],
-        not_before: Date::from_unix_millis(0),
-        not_after: Date::from_unix_millis(2_000_000_000_000),
-        subject: String::new(),
-        issuer: String::new(),
-        sha256: [0; 32],
-        der: Arc::from([]),
-        chain: net_types::Chain::default(),
-    };
-    Box::new(TlsFacts {
-        version: TlsVersion::Tls13,
-        cipher: "TLS13_AES_128_GCM_SHA256".into(),
-        alpn: None,
-        server_name: None,
-        peer: Some(Arc::new(certificate)),
-    })
+    memory::handshake(memory::certificate(&[name]))
 }
