@@ -205,6 +205,9 @@ impl Auditor {
         match request.method() {
             Some("INVITE" | "SUBSCRIBE") if is_agreed => self.hear_agreement(&request, response, wrong),
             Some("NOTIFY") if is_agreed => {
+                if response.values("Record-Route") != request.values("Record-Route") {
+                    wrong.push("Record-Route is not as in the NOTIFY (RFC 3261 §12.1.1)".to_owned());
+                }
                 let dialog = self.dialogs.get_mut(&DialogKey::of_our_request(&request));
                 if let (Some(dialog), Some(target)) = (dialog, contact(&request)) {
                     (dialog.target, dialog.coming) = (target, None);

@@ -109,7 +109,7 @@ impl Notifier {
         let dialog = Dialog::of_server(request, tag)?;
         let expires = now.moment + seconds(asked.expires);
         let mut notifier = Self::placed(dialog, contact, asked.event, authorised, expires, settings);
-        notifier.grant(key, Response::to(request, 200).with_to_tag(tag), asked.expires);
+        notifier.grant(key, request, Some(tag), asked.expires);
         if asked.expires == 0 {
             notifier.end("timeout", None, NotifierEnd::Polled);
         } else {
@@ -259,7 +259,7 @@ impl Notifier {
             let response = answer(refusal.status());
             return self.outputs.push_back(NotifierOutput::Respond { key, response });
         }
-        self.grant(key, Response::to(request, 200), asked.expires);
+        self.grant(key, request, None, asked.expires);
         self.owed = true;
         self.not_before = None;
         if asked.expires == 0 {
@@ -354,7 +354,13 @@ impl Notifier {
         self.over
     }
 
-    fn grant(&mut self, key: ServerKey, mut response: Response, expires: u32) {
+    /// Accepts a SUBSCRIBE; what begins a dialog has the proxies on its way say so (RFC 3261 §12.1.1).
+    fn grant(&mut self, key: ServerKey, request: &Request, tag: Option<&Token>, expires: u32) {
+        let mut response = Response::to(request, 200);
+        if let Some(tag) = tag {
+            response = response.with_to_tag(tag);
+        }
+        response.headers_mut().copy(HeaderName::RecordRoute, request.headers());
         for (name, value) in &self.settings.headers {
             response = response.with(*name, value);
         }

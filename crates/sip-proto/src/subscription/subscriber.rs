@@ -245,7 +245,7 @@ impl Subscriber {
             return self.respond(key, response);
         }
         let content = Content::of(notify).filter(|_| refusal.is_none());
-        let response = refusal.unwrap_or_else(|| Box::new(Response::to(notify, 200)));
+        let response = refusal.unwrap_or_else(|| Box::new(self.accept(notify)));
         self.respond(key, response);
         self.handle_state(notify, content, now, ids);
         self.advance(now);
@@ -255,6 +255,14 @@ impl Subscriber {
         if let Some(key) = key {
             self.outputs.push_back(SubscriberOutput::Respond { key, response });
         }
+    }
+
+    /// Accepts a NOTIFY, which may make the dialog (RFC 6665 §4.4.1): so its answer says what one that does says
+    /// (RFC 3261 §12.1.1).
+    fn accept(&self, notify: &Request) -> Response {
+        let mut response = Response::to(notify, 200).with_contact(&self.parties.contact);
+        response.headers_mut().copy(HeaderName::RecordRoute, notify.headers());
+        response
     }
 
     /// Finds or makes the dialog of a NOTIFY, which may come before the answer to the SUBSCRIBE.

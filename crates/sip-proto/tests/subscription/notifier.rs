@@ -271,3 +271,23 @@ fn what_cannot_be_served_is_refused_with_the_remedy() {
     assert_eq!((brief.status(), brief.headers().min_expires().unwrap()), (423, Some(60)));
     assert_eq!(refused("Event: presence\nAccept: application/xpidf+xml, text/xml+msrtc.pidf").status(), 406);
 }
+
+#[test]
+fn the_proxies_on_the_way_stand_in_the_answer_as_they_were_written() {
+    let routes =
+        "Expires: 600\nRecord-Route: <sip:edge;ms-route-sig=\"a b\";lr>\nRecord-Route: <sip:pool;lr>";
+    let request = subscribe(routes, 1, "");
+    let asked = admit(&request, &settings(), "application/pidf+xml").unwrap();
+    let contact = address("<sip:ann@gw.x.example;transport=tls>");
+    let tag = Token::from_static("gw");
+
+    let notifier = Notifier::accept(ServerKey(1), &request, asked, &tag, contact, true, settings(), at(0));
+    let Some(NotifierOutput::Respond { response, .. }) = notifier.unwrap().poll_output() else {
+        panic!("the answer comes first")
+    };
+
+    let [asked, answered] =
+        [request.headers(), response.headers()].map(|h| h.verbatim(HeaderName::RecordRoute));
+    assert_eq!(answered.len(), 2);
+    assert_eq!(asked, answered);
+}
