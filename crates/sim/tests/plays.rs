@@ -48,6 +48,11 @@ fn presence_is_told_as_rfc_3856_says() {
 }
 
 #[test]
+fn documents_are_read_as_rfc_3863_says() {
+    folder("rfc3863");
+}
+
+#[test]
 fn subscriptions_live_and_end_as_rfc_6665_says() {
     folder("rfc6665");
 }
