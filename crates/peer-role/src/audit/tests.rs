@@ -188,7 +188,7 @@ fn a_refresh_goes_where_the_first_notify_said_and_none_follows_the_end() {
     let mut auditor = Auditor::default();
     assert_eq!(auditor.handle_heard(&message(subscribe)), [""; 0]);
     auditor.handle_said(&message(notify));
-    let ok = "SIP/2.0 200 OK|Via: SIP/2.0/TLS a;branch=z9hG4bK2|From: <sip:bob@s.example>;tag=b|\
+    let ok = "SIP/2.0 200 OK|Via: SIP/2.0/TLS a;branch=z9hG4bK2|Record-Route: <sip:edge;lr>|From: <sip:bob@s.example>;tag=b|\
         To: <sip:ann@x.example>;tag=a|Call-ID: d|CSeq: 9 NOTIFY|Content-Length: 0";
     assert_eq!(auditor.handle_heard(&message(ok)), [""; 0]);
 
