@@ -10,6 +10,8 @@ mod policy;
 mod presence;
 mod talk;
 mod watch_documents;
+mod watch_rows_inward;
+mod watch_rows_outward;
 mod watch_stanzas;
 mod watches;
 mod world;
