@@ -66,7 +66,8 @@ impl Proxy {
     pub fn new(settings: Settings, mut ids: Ids) -> Self {
         let settings = Arc::new(settings);
         let secret = secret(&settings, &mut ids);
-        let links = Links::new(link_settings(&settings.link, &settings), ids.fork());
+        let mut links = Links::new(link_settings(&settings.link, &settings), ids.fork());
+        links.set_partners(settings.partner_kinds());
         Self {
             rules: Arc::new(ProxyRules::new(settings.clone())),
             world: World::new(settings.clone(), stream_settings(&settings), secret, ids),

@@ -26,6 +26,7 @@ impl Proxy {
         self.world.stream_settings = Arc::new(stream_settings(&settings));
         self.kept.set_limits(keeper_limits(&settings.limits));
         self.links.set_settings(link_settings(&settings.link, &settings));
+        self.links.set_partners(settings.partner_kinds());
         // Whom it was believed by may be another one now.
         self.world.posh = Cache::default();
         self.world.settings = settings;

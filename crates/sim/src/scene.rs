@@ -221,6 +221,7 @@ pub(crate) fn certificates(world: &mut World) {
 /// Returns a partner of the proxy that is always found at this address.
 pub(crate) fn partner(name: &str, host: &str, options: Options) -> proxy_role::Partner {
     let mut partner = proxy_role::Partner::new(domain(name));
+    partner.kind = proxy_role::PartnerKind::Federated;
     partner.fixed_host = Some(format!("{host}:5269"));
     partner.allow_private_addresses = true;
     partner.direct_tls = false;

@@ -89,7 +89,15 @@ impl LinkRole {
                     self.dialer.settle(n, now);
                     self.effects.push_back(Effect::Notice(stanza));
                 }
-                (Output::Send(_) | Output::Close | Output::Settled(_) | Output::Up | Output::Down(_), _) => {}
+                (
+                    Output::Send(_)
+                    | Output::Close
+                    | Output::Settled(_)
+                    | Output::Up { .. }
+                    | Output::Partners(_)
+                    | Output::Down(_),
+                    _,
+                ) => {}
             }
         }
     }

@@ -190,7 +190,7 @@ fn configuration(play: &Play, addresses: &Addresses) -> Result<String, String> {
     for (domain, host) in partners {
         let _ = writeln!(
             of_partners,
-            "[[proxy.partner]]\ndomain = \"{domain}\"\ntls = \"required\"\nsasl = \"required\"\n\
+            "[[proxy.partner]]\ndomain = \"{domain}\"\ntype = \"federated\"\ntls = \"required\"\nsasl = \"required\"\n\
              dialback = false\nhost = \"{host}\"\ndirect-tls = false\nallow-private-addresses = true\n"
         );
     }

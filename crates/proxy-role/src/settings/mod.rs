@@ -9,12 +9,14 @@ use std::net::SocketAddr;
 
 use net_types::{Identity, ListenerId, TlsClient, TlsServer, Trust};
 use xmpp_proto::discovery::Start;
+use xmpp_proto::link::{PartnerTable, Reach};
 use xmpp_types::jid::DomainName;
 
 pub use check::{Mistake, Place, Severity};
 pub use limits::Limits;
 pub use negotiation::{Negotiation, methods};
-pub use partner::{Partner, PartnerKind};
+pub use partner::Partner;
+pub use xmpp_proto::link::PartnerKind;
 
 /// The whole configuration of the proxy.
 #[derive(Clone, Debug)]
@@ -174,6 +176,18 @@ impl Settings {
                     .map(|(_, partner)| partner)
             })
             .or(self.open.as_ref())
+    }
+
+    /// Returns how far each partner's users are believed, as gateways are told. What the denied list says beside it needs
+    /// no telling: nothing comes from there.
+    #[must_use]
+    pub fn partner_kinds(&self) -> PartnerTable {
+        let mut table = PartnerTable::new(self.open.as_ref().map(|open| open.kind));
+        for partner in &self.partners {
+            let reach = if partner.subdomains { Reach::Subdomains } else { Reach::Itself };
+            partner.domains().for_each(|domain| table.name(domain, partner.kind, reach));
+        }
+        table
     }
 
     /// Returns how to shake hands with a partner for a domain of ours (XEP-0368 §3: SNI is the domain).

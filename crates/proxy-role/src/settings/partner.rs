@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use net_types::Trust;
 use xmpp_proto::discovery::{AddressRule, Settings as Search};
+use xmpp_proto::link::PartnerKind;
 use xmpp_proto::stream::Methods;
 use xmpp_types::jid::DomainName;
 
@@ -48,38 +49,6 @@ pub struct Partner {
     pub bytes_per_second: Option<u32>,
     /// Stanzas that it may send in a second, over all its streams; any number if `None`.
     pub stanzas_per_second: Option<u32>,
-}
-
-/// How far a partner's users are believed (the meaning is in the gateway's rules).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum PartnerKind {
-    /// The same enterprise, or a business partner.
-    Federated,
-    /// A provider that is trusted to verify its users' identity.
-    PublicVerified,
-    /// A provider that is not.
-    PublicUnverified,
-}
-
-impl PartnerKind {
-    /// Every kind.
-    pub const ALL: [Self; 3] = [Self::Federated, Self::PublicVerified, Self::PublicUnverified];
-
-    /// Returns the word as the configuration writes it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Federated => "federated",
-            Self::PublicVerified => "public-verified",
-            Self::PublicUnverified => "public-unverified",
-        }
-    }
-
-    /// Reads the word of a configuration.
-    #[must_use]
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
-    }
 }
 
 impl Partner {

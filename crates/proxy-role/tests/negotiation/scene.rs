@@ -480,7 +480,11 @@ impl Scene {
                     self.arrived.push(proof);
                 }
             }
-            LinkOutput::Close | LinkOutput::Settled(_) | LinkOutput::Up | LinkOutput::Down(_) => {}
+            LinkOutput::Close
+            | LinkOutput::Settled(_)
+            | LinkOutput::Up { .. }
+            | LinkOutput::Partners(_)
+            | LinkOutput::Down(_) => {}
         }
     }
 

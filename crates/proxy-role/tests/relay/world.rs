@@ -371,7 +371,7 @@ impl World {
                 self.sites[site].received.push((n, stanza));
             }
             LinkOutput::Settled(id) => self.sites[site].settled.push(id),
-            LinkOutput::Up | LinkOutput::Down(_) => {}
+            LinkOutput::Up { .. } | LinkOutput::Partners(_) | LinkOutput::Down(_) => {}
         }
     }
 }

@@ -8,6 +8,7 @@ use xmpp_types::ns;
 use xmpp_types::stream::{StreamCondition, StreamError, StreamHeader};
 use xmpp_types::xml::{Element, Event};
 
+use super::partners::{self, PartnerTable};
 use super::session::{Session, number};
 use super::{LinkSettings, ReceivedId, SendId};
 use crate::acks::{HandledTooHigh, Request};
@@ -76,6 +77,7 @@ pub struct Acceptor {
     sessions: BTreeMap<Gateway, Kept>,
     last_gateway: u64,
     sends: u64,
+    partners: PartnerTable,
     outputs: VecDeque<Output>,
     /// Connections with octets to send.
     dirty: Vec<ConnectionId>,
@@ -85,6 +87,8 @@ pub struct Acceptor {
 struct Connection {
     wire: Wire,
     state: State,
+    /// Whether it asked how far partners are believed.
+    wants_partners: bool,
     is_dirty: bool,
 }
 
@@ -125,6 +129,7 @@ impl Acceptor {
             sessions: BTreeMap::new(),
             last_gateway: 0,
             sends: 0,
+            partners: PartnerTable::default(),
             outputs: VecDeque::new(),
             dirty: Vec::new(),
         }
@@ -136,6 +141,20 @@ impl Acceptor {
             connected.wire.set_limits(settings.limits);
         }
         self.settings = settings;
+    }
+
+    /// Announces how far partners are believed, to all gateways that asked and those that will.
+    pub fn set_partners(&mut self, partners: PartnerTable) {
+        if self.partners == partners {
+            return;
+        }
+        self.partners = partners;
+        for (name, connected) in &mut self.connections {
+            if matches!(connected.state, State::Up { .. }) {
+                connected.announce(&self.partners);
+                connected.mark(*name, &mut self.dirty);
+            }
+        }
     }
 
     /// Returns the gateways with which stanzas flow.
@@ -173,7 +192,8 @@ impl Acceptor {
     pub fn handle_accepted(&mut self, connection: ConnectionId, now: Now) {
         let wire = Wire::component(self.settings.limits);
         let state = State::Greeting { deadline: now.moment + self.settings.answer_patience };
-        self.connections.insert(connection, Connection { wire, state, is_dirty: false });
+        self.connections
+            .insert(connection, Connection { wire, state, wants_partners: false, is_dirty: false });
     }
 
     /// Takes a stanza for a gateway and names it; `None` if that session is over.
@@ -329,13 +349,16 @@ impl Acceptor {
                     .with_to(name.as_str())
                     .with_id(self.ids.token("link"));
                 connected.wire.greet(&greeting);
-                connected.wire.print(&FeatureSet { sm: true, ..FeatureSet::default() }.to_element());
+                let mut features = FeatureSet { sm: true, ..FeatureSet::default() }.to_element();
+                features.push_child(partners::word());
+                connected.wire.print(&features);
                 let deadline = now.moment + self.settings.answer_patience;
                 connected.state = State::Offered { name: shortened(&name), deadline };
                 connected.mark(connection, &mut self.dirty);
             }
             (State::Offered { name, .. }, Event::Stanza(element)) => {
                 let name = name.clone();
+                connected.wants_partners = element.has_child("partners", ns::LINK);
                 if element.is("enable", ns::SM3) {
                     self.begin(connection, name, now);
                 } else if element.is("resume", ns::SM3) {
@@ -420,6 +443,8 @@ impl Acceptor {
         let Some(connected) = self.connections.get_mut(&connection) else { return };
         connected.wire.print(answer);
         connected.state = State::Up { gateway, request: Request::default(), heard: now.moment };
+        // Before the first stanza, which is judged by it.
+        connected.announce(&self.partners);
         if let Some(kept) = self.sessions.get_mut(&gateway) {
             kept.session.transmit(&connected.wire.printer(), connected.wire.out());
         }
@@ -520,6 +545,14 @@ impl Acceptor {
 }
 
 impl Connection {
+    fn announce(&mut self, partners: &PartnerTable) {
+        if self.wants_partners {
+            for part in partners.to_elements() {
+                self.wire.print(&part);
+            }
+        }
+    }
+
     fn mark(&mut self, name: ConnectionId, dirty: &mut Vec<ConnectionId>) {
         if !std::mem::replace(&mut self.is_dirty, true) {
             dirty.push(name);

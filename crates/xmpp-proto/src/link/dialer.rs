@@ -8,6 +8,7 @@ use xmpp_types::ns;
 use xmpp_types::stream::{StreamHeader, StreamVersion};
 use xmpp_types::xml::{Element, Event};
 
+use super::partners::{self, PartnerTable};
 use super::session::{Session, number};
 use super::{LinkSettings, ReceivedId, SendId};
 use crate::acks::Request;
@@ -32,7 +33,12 @@ pub enum Output {
     /// A stanza of ours is settled or durable at the other end, and forgotten here.
     Settled(SendId),
     /// Stanzas flow.
-    Up,
+    Up {
+        /// Whether they go on where they were. If not, the other end has begun anew: what it held for us may be lost.
+        resumed: bool,
+    },
+    /// How far the other end's partners are believed, from now on.
+    Partners(PartnerTable),
     /// Stanzas no longer flow, and why. What is not settled is kept and sent again.
     Down(String),
 }
@@ -55,6 +61,7 @@ pub struct Dialer {
     sessions: u64,
     sends: u64,
     attempts: u32,
+    partners: partners::Incoming,
     outputs: VecDeque<Output>,
 }
 
@@ -107,6 +114,7 @@ impl Dialer {
             sessions: 1,
             sends: 0,
             attempts: 0,
+            partners: partners::Incoming::default(),
             outputs: VecDeque::from([Output::Connect]),
         }
     }
@@ -293,10 +301,14 @@ impl Dialer {
                     self.state = State::Offered { wire, deadline };
                     return self.hang_up("the other end offers no acknowledgement (XEP-0198)".into(), now);
                 }
-                match &self.previd {
-                    Some(previd) => wire.print(&self.session.resumption("resume", previd)),
-                    None => wire.print(&enable()),
+                let mut opening = match &self.previd {
+                    Some(previd) => self.session.resumption("resume", previd),
+                    None => enable(),
+                };
+                if features.has_child("partners", ns::LINK) {
+                    opening.push_child(partners::word());
                 }
+                wire.print(&opening);
                 self.state = State::Opening { wire, deadline };
             }
             (State::Opening { wire, .. }, Event::Stanza(element)) => self.open(wire, &element, now),
@@ -336,7 +348,8 @@ impl Dialer {
         } else if element.is("failed", ns::SM3) && self.previd.is_some() {
             // The session is gone at the other end: all that waits goes into a new one.
             self.previd = None;
-            wire.print(&enable());
+            // Whoever knows of partners is told so; another one overlooks it.
+            wire.print(&enable().with_child(partners::word()));
             self.state = State::Opening { wire, deadline };
             return;
         } else if element.name() == "handshake" && self.settings.secret.is_some() {
@@ -347,7 +360,8 @@ impl Dialer {
         }
         let acks = if self.settings.secret.is_some() { Acks::Pinged } else { Acks::Counted };
         let mut flow = Flow { wire, request: Request::default(), heard: now.moment, acks };
-        self.outputs.push_back(Output::Up);
+        let resumed = element.is("resumed", ns::SM3);
+        self.outputs.push_back(Output::Up { resumed });
         self.attempts = 0;
         flow.transmit(&mut self.session, &self.settings, &mut self.ids, now.moment);
         self.state = State::Up(flow);
@@ -375,6 +389,14 @@ impl Dialer {
         } else if element.is("r", ns::SM3) {
             self.session.write_answer(flow.wire.out());
             Ok(())
+        } else if element.is("partners", ns::LINK) {
+            match self.partners.take(&element) {
+                Ok(table) => self.outputs.extend(table.map(Output::Partners)),
+                Err(reason) => {
+                    return self.hang_up(format!("the other end announces partners wrongly: {reason}"), now);
+                }
+            }
+            return;
         } else {
             return self.hang_up(complaint(&element), now);
         };

@@ -19,11 +19,14 @@
 //! is settled, so that after a resumption nothing is sent twice. A peer that does not know these words
 //! is sent everything after its `h`, as XEP-0198 §5 says.
 //!
+//! Besides, the proxy tells how far each partner's users are believed ([`PartnerTable`]).
+//!
 //! With a shared secret the dialer is an ordinary component of another server (XEP-0114): the handshake
 //! replaces certificates, and a ping through the server replaces acknowledgement.
 
 mod acceptor;
 mod dialer;
+mod partners;
 mod session;
 
 use std::time::Duration;
@@ -32,6 +35,7 @@ use xmpp_types::xml::Limits;
 
 pub use acceptor::{Acceptor, Gateway, Output as AcceptorOutput};
 pub use dialer::{Dialer, Output};
+pub use partners::{NAMED_MAX, PartnerKind, PartnerTable, Reach};
 
 /// Names one stanza that we sent, for the whole life of the machine that sent it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

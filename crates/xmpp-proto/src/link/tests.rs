@@ -178,7 +178,7 @@ fn ids(stanzas: &[(ReceivedId, String)]) -> Vec<&str> {
 fn the_link_comes_up_and_carries_stanzas_both_ways() {
     let mut cable = Cable::new();
     cable.run(at(0));
-    assert!(cable.from_dialer.contains(&FromDialer::Up));
+    assert!(cable.from_dialer.contains(&FromDialer::Up { resumed: false }));
     let gateway = cable.gateway();
 
     cable.dialer.send(message("to-proxy"), at(1));
@@ -187,6 +187,45 @@ fn the_link_comes_up_and_carries_stanzas_both_ways() {
 
     assert_eq!(ids(&cable.at_acceptor()), ["to-proxy"]);
     assert_eq!(ids(&cable.at_dialer()), ["to-gateway"]);
+}
+
+#[test]
+fn the_gateway_knows_how_far_partners_are_believed_before_the_first_stanza_and_after_each_change() {
+    let mut cable = Cable::new();
+    let table = |kind| {
+        let mut table = PartnerTable::new(None);
+        table.name(&"x.example".parse().unwrap(), kind, Reach::Itself);
+        table
+    };
+    let news = |cable: &mut Cable| {
+        let told = std::mem::take(&mut cable.from_dialer).into_iter();
+        told.filter(|told| !matches!(told, FromDialer::Settled(_))).collect::<Vec<_>>()
+    };
+    cable.acceptor.set_partners(table(PartnerKind::Federated));
+    cable.run(at(0));
+    let (up, first) =
+        (FromDialer::Up { resumed: false }, FromDialer::Partners(table(PartnerKind::Federated)));
+    assert_eq!(news(&mut cable), [up, first]);
+
+    cable.acceptor.set_partners(table(PartnerKind::Federated));
+    cable.run(at(1));
+    assert_eq!(news(&mut cable), []);
+    cable.acceptor.set_partners(table(PartnerKind::PublicVerified));
+    cable.run(at(2));
+    assert_eq!(news(&mut cable), [FromDialer::Partners(table(PartnerKind::PublicVerified))]);
+
+    let gateway = cable.gateway();
+    cable.cut(at(3));
+    news(&mut cable);
+    cable.acceptor.set_partners(table(PartnerKind::PublicUnverified));
+    cable.acceptor.send(gateway, message("held"), at(4));
+    cable.mend(at(1000));
+    let told = news(&mut cable);
+    assert_eq!(
+        told[..2],
+        [FromDialer::Up { resumed: true }, FromDialer::Partners(table(PartnerKind::PublicUnverified)),]
+    );
+    assert!(matches!(&told[2..], [FromDialer::Stanza { stanza, .. }] if id_of(stanza) == "held"), "{told:?}");
 }
 
 #[test]
@@ -447,7 +486,7 @@ fn with_a_secret_the_dialer_is_an_ordinary_component() {
     let (sent, told) = drain(&mut dialer);
     assert!(sent.starts_with("<message id='m1'"), "{sent}");
     assert!(sent.contains("<ping xmlns='urn:xmpp:ping'/>"), "{sent}");
-    assert_eq!(told, [FromDialer::Up]);
+    assert_eq!(told, [FromDialer::Up { resumed: false }]);
 
     // The server routes the ping back to the component, behind the message.
     dialer.handle_bytes(
