@@ -315,6 +315,8 @@ pub struct Watch {
     pub heard: Option<u64>,
     /// What went wrong last, if it has not come right since.
     pub trouble: Option<String>,
+    /// Why the watched side is not asked, though nobody forbids it; in words.
+    pub held: Option<String>,
     /// Whether the watcher sees something else than he should.
     pub wrong: bool,
 }

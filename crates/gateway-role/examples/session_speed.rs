@@ -18,7 +18,9 @@ use net_types::{Bytes, ConnectionId, Event, ListenerId, Order, Remote, Trust};
 use sip_proto::endpoint::{self, FixedHop, Route, Transport};
 use sip_types::uri::Host;
 use translate::message::ToSipOptions;
-use xmpp_proto::link::{Acceptor, AcceptorOutput, Gateway as Session, LinkSettings, ReceivedId};
+use xmpp_proto::link::{
+    Acceptor, AcceptorOutput, Gateway as Session, LinkSettings, PartnerKind, PartnerTable, ReceivedId,
+};
 use xmpp_types::jid::DomainName;
 use xmpp_types::xml::{Limits, parse_document};
 
@@ -90,7 +92,7 @@ impl Site {
         let now = Now { moment: Moment::ZERO, date: Date::from_unix_millis(1_800_000_000_000) };
         let mut site = Self {
             gateway: Gateway::new(settings(), Recovered::default(), Ids::random([7; 32]), now),
-            proxy: Acceptor::new(LinkSettings::default(), Ids::random([8; 32])),
+            proxy: proxy(),
             session: None,
             link: None,
             sip: None,
@@ -280,6 +282,12 @@ impl Site {
     fn take_sent(&mut self) -> Vec<Bytes> {
         std::mem::take(&mut self.sent)
     }
+}
+
+fn proxy() -> Acceptor {
+    let mut proxy = Acceptor::new(LinkSettings::default(), Ids::random([8; 32]));
+    proxy.set_partners(PartnerTable::new(Some(PartnerKind::Federated)));
+    proxy
 }
 
 fn request(method: &str, uri: &str, talk: usize, tag: &str, number: u32, extra: &str, body: &str) -> Bytes {

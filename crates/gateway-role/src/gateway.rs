@@ -18,12 +18,14 @@ use crate::delivery::{Number, StoreOrder, ToSip, ToXmpp};
 use crate::dispositions::Dispositions;
 use crate::links::{LinkEvent, Links, Sent};
 use crate::notice::{Notice, Trace};
+use crate::partners::Partners;
 use crate::policy::Policy;
 use crate::record::{NotStored, Record, Recovered, Ticket};
 use crate::settings::Settings;
 use crate::unknown::Unknown;
 use crate::watch::{WatchCount, WatchRequest, WatchState, Watches};
 use crate::watching::Unshown;
+use crate::written::Written;
 
 /// What the gateway wants done, in order.
 #[derive(Clone, Debug, PartialEq)]
@@ -85,6 +87,9 @@ pub struct Gateway {
     pub(crate) requests: BTreeMap<RequestKey, Ours>,
     pub(crate) next_request: u64,
     pub(crate) unknown: Unknown,
+    /// What the proxies say of their partners.
+    pub(crate) partners: Arc<Partners>,
+    pub(crate) written: Written,
     pub(crate) conversations: Conversations,
     pub(crate) dispositions: Dispositions,
     /// The INVITEs of each session: their 2xx may come again.
@@ -158,6 +163,8 @@ impl Gateway {
             requests: BTreeMap::new(),
             next_request: 0,
             unknown: Unknown::default(),
+            partners: Arc::default(),
+            written: Written::recover(std::mem::take(&mut recovered.written)),
             invites: BTreeMap::new(),
             farewells: 0,
             reports: BTreeMap::new(),
@@ -208,7 +215,7 @@ impl Gateway {
             ..settings
         });
         self.conversations.handle_settings(Arc::clone(&self.settings));
-        self.watches.handle_settings(Arc::clone(&self.settings));
+        self.watches.handle_settings(Arc::clone(&self.settings), now);
         self.pump(now);
     }
 
@@ -401,6 +408,7 @@ impl Gateway {
             LinkEvent::Settled(Sent::Message(number)) => self.to_xmpp.handle_settled(number, now),
             LinkEvent::Settled(Sent::Report(number)) => self.to_sip.handle_reported(number, now),
             LinkEvent::Settled(Sent::Courtesy) => {}
+            LinkEvent::Partners { link, table } => self.handle_partners(link, table, now),
         }
     }
 

@@ -12,15 +12,18 @@ mod dispositions;
 mod gateway;
 mod links;
 mod notice;
+mod partners;
 pub mod policy;
 mod record;
 mod report_to;
 mod settings;
 mod sip_side;
+mod strangers;
 mod unknown;
 mod users;
 mod watch;
 mod watching;
+mod written;
 mod xmpp_side;
 
 pub use conversation::{
@@ -36,6 +39,7 @@ pub use watch::{
     Authorisation, KeptDialog, KeptWatch, WatchChange, WatchCount, WatchDirection, WatchRecord,
     WatchSettings, WatchState,
 };
+pub use written::ANSWER_WITHIN;
 
 /// How long a settled message's key is remembered: the time in which a UAC may still retransmit a
 /// request that it has no answer for (Timer F, 64·T1, RFC 3261 §17.1.2.2).

@@ -11,7 +11,7 @@ use net_types::{
     TrustVerdict,
 };
 use sip_proto::endpoint::Way;
-use xmpp_proto::link::{Dialer, LinkSettings, Output as DialerOutput, ReceivedId, SendId};
+use xmpp_proto::link::{Dialer, LinkSettings, Output as DialerOutput, PartnerTable, ReceivedId, SendId};
 use xmpp_types::outline::{Bodies, outline};
 use xmpp_types::xml::Element;
 
@@ -51,6 +51,13 @@ pub enum LinkEvent {
     },
     /// A stanza of ours is settled.
     Settled(Sent),
+    /// How far a proxy's partners are believed.
+    Partners {
+        /// Which link.
+        link: usize,
+        /// All of them.
+        table: PartnerTable,
+    },
 }
 
 /// All links.
@@ -308,7 +315,8 @@ impl Links {
             }
             DialerOutput::Stanza { n, stanza } => LinkEvent::Stanza { link: number, n, stanza },
             DialerOutput::Settled(id) => LinkEvent::Settled(link.sent.remove(&id)?),
-            DialerOutput::Up => LinkEvent::Notice(Notice::LinkUp { proxy: proxy() }),
+            DialerOutput::Partners(table) => LinkEvent::Partners { link: number, table },
+            DialerOutput::Up { resumed: _ } => LinkEvent::Notice(Notice::LinkUp { proxy: proxy() }),
             DialerOutput::Down(reason) => LinkEvent::Notice(Notice::LinkDown { proxy: proxy(), reason }),
         })
     }

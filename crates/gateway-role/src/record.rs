@@ -64,6 +64,13 @@ pub enum Record {
     },
     /// A change of who may see whom.
     Watch(Box<WatchRecord>),
+    /// A SIP user has written to an XMPP user, who may answer for [`ANSWER_WITHIN`](crate::ANSWER_WITHIN).
+    Wrote {
+        /// The [`Pair::key`](crate::Pair::key).
+        pair: Arc<str>,
+        /// When.
+        date: Date,
+    },
 }
 
 /// An accepted message as it is kept.
@@ -94,6 +101,8 @@ pub struct Recovered {
     pub settled: Vec<(MessageKey, Date)>,
     /// Who may see whom.
     pub watches: Vec<KeptWatch>,
+    /// To whom SIP users have written, as in [`Record::Wrote`].
+    pub written: Vec<(Arc<str>, Date)>,
 }
 
 /// Why a record is not durable.

@@ -195,6 +195,7 @@ impl Gateway {
 
     /// Takes a text that was let in, and will be answered when its fate is known.
     pub(crate) fn take_arrival(&mut self, asker: Asker, arrival: Arrival, trace: Arc<Trace>, now: Now) {
+        self.note_written(&arrival.stanza, now);
         let number = self.to_xmpp.handle_message(arrival, now);
         self.by_stanza.entry(trace.stanza.clone()).or_insert(number);
         self.notice(Notice::Arrived(trace.clone()));

@@ -35,10 +35,19 @@ struct Manner {
 /// Until a domain has answered for an unknown user.
 const USUAL: Duration = Duration::from_millis(30);
 const REMEMBERED: usize = 8;
+/// When somebody who asks to watch is answered while a domain answers nothing: its servers would be asked again then.
+const LATE: Duration = Duration::from_secs(60);
 
 impl Default for Manner {
     fn default() -> Self {
         Self { took: [USUAL; REMEMBERED], next: 0, failing: None }
+    }
+}
+
+impl Manner {
+    fn next_took(&mut self) -> Duration {
+        self.next = (self.next + 1) % REMEMBERED;
+        self.took[self.next]
     }
 }
 
@@ -76,15 +85,21 @@ impl Unknown {
         self.manners.entry(domain.clone()).or_default().failing = Some((error.clone(), took));
     }
 
+    /// Returns after how long a request for a user whom nobody knows would be answered: late while nothing is.
+    pub fn answers_after(&mut self, domain: &DomainName) -> Duration {
+        match self.manners.get_mut(domain) {
+            None => USUAL,
+            Some(Manner { failing: Some(_), .. }) => LATE,
+            Some(manner) => manner.next_took(),
+        }
+    }
+
     /// Takes a message to a refused user of a domain; it comes back from [`Self::take_due`].
     pub fn handle_refused(&mut self, number: Number, domain: &DomainName, now: Now) {
         let (error, after) = match self.manners.get_mut(domain) {
             None => (error(), USUAL),
             Some(Manner { failing: Some((failure, took)), .. }) => (failure.clone(), *took),
-            Some(manner) => {
-                manner.next = (manner.next + 1) % REMEMBERED;
-                (error(), manner.took[manner.next])
-            }
+            Some(manner) => (error(), manner.next_took()),
         };
         self.waiting.insert((now.moment + after, number), error);
     }

@@ -3,12 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clock_types::Now;
 use sip_proto::endpoint::{ServerKey, Source};
 use sip_types::{Method, Request};
 use xmpp_proto::link::ReceivedId;
-use xmpp_types::stanza::{self, PresenceType};
+use xmpp_types::stanza;
 use xmpp_types::xml::Element;
 
 use crate::conversation::Pair;
@@ -80,18 +81,12 @@ impl Gateway {
         if self.settings.domain(to.domain()).is_none() || to.local().is_none() {
             return self.links.settle(link, n, now);
         }
-        let kind = PresenceType::of(presence).ok().flatten();
-        if self.settings.policy.judge(&to).access == Access::Refused {
-            // What an unknown user's watcher hears (RFC 8048 §5.2.2), and nothing of what a user's own hears.
-            if kind == Some(PresenceType::Subscribe) {
-                let refusal =
-                    stanza::presence(Some(PresenceType::Unsubscribed), to.to_bare().as_jid(), &from);
-                self.links.reply(link, refusal, Sent::Courtesy, now);
-            }
-            return self.links.settle(link, n, now);
-        }
+        let after = match self.settings.policy.judge(&to).access {
+            Access::Allowed => Duration::ZERO,
+            Access::Refused => self.unknown.answers_after(to.domain()),
+        };
         let before = self.next_watch_ticket;
-        self.watches.handle_presence(presence, &from, &to, now);
+        self.watches.handle_presence(presence, &from, &to, after, now);
         self.pump_watches(now);
         if self.next_watch_ticket == before {
             return self.links.settle(link, n, now);

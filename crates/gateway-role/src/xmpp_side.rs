@@ -20,6 +20,7 @@ use crate::links::Sent;
 use crate::notice::{Notice, Private, Trace};
 use crate::record::{AcceptedMessage, Direction, MessageKey, Recovered};
 use crate::settings::SipDomain;
+use crate::strangers;
 
 impl Gateway {
     /// Takes a stanza that the proxy let in.
@@ -75,9 +76,17 @@ impl Gateway {
             return self.refuse_stanza(link, n, key, stanza, &failure_to_xmpp(&Failure::UnknownDomain), now);
         };
         let target = queue_of(&stanza, &to, domain);
+        let from = stanza::from(&stanza).ok().flatten();
+        let stranger = from.filter(|from| self.is_stranger(from, &to, now));
         let crossed = message_to_sip(&stanza, &key.0, &domain.to_sip);
         let message = match crossed.value {
-            Crossing::Message(message) => message,
+            Crossing::Message(message) => match stranger {
+                None => message,
+                Some(from) => {
+                    return self.refuse_stanza(link, n, key, stanza, &strangers::refusal(&from, &to), now);
+                }
+            },
+            Crossing::NotAMessage(_) if stranger.is_some() => return self.links.settle(link, n, now),
             Crossing::NotAMessage(reason) => {
                 let [from, named] = ["from", "to"].map(|key| stanza.attr(key).unwrap_or_default());
                 let (from, named) = (Private(from.to_owned()), Private(named.to_owned()));

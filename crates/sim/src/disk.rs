@@ -12,6 +12,7 @@ pub struct Disk {
     messages: BTreeMap<MessageKey, (u64, AcceptedMessage)>,
     settled: Vec<(MessageKey, clock_types::Date)>,
     watches: BTreeMap<(WatchDirection, std::sync::Arc<str>), KeptWatch>,
+    written: BTreeMap<std::sync::Arc<str>, clock_types::Date>,
     order: u64,
     waiting: VecDeque<(Ticket, Record)>,
     full: bool,
@@ -61,6 +62,7 @@ impl Disk {
             unsettled: unsettled.into_iter().map(|(_, m)| m).collect(),
             settled: self.settled.clone(),
             watches: self.watches.values().cloned().collect(),
+            written: self.written.clone().into_iter().collect(),
         }
     }
 
@@ -81,6 +83,7 @@ impl Disk {
                 }
             }
             Record::Watch(record) => self.apply_watch(*record),
+            Record::Wrote { pair, date } => drop(self.written.insert(pair, date)),
         }
     }
 

@@ -1,9 +1,10 @@
 //! The tables, their history, and the conversion of records to rows and back.
 
 use std::path::Path;
+use std::time::Duration;
 
 use clock_types::Date;
-use gateway_role::{AcceptedMessage, Direction, MessageKey, REMEMBERED, Record, Recovered};
+use gateway_role::{ANSWER_WITHIN, AcceptedMessage, Direction, MessageKey, REMEMBERED, Record, Recovered};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::error::StoreError;
@@ -11,8 +12,12 @@ use crate::watch;
 
 /// Each brings a store from the schema before it to its own; the first makes it. Never changed once
 /// released: a mistake is mended by the next.
-pub(crate) const MIGRATIONS: &[&str] =
-    &[include_str!("schema/1.sql"), include_str!("schema/2.sql"), include_str!("schema/3.sql")];
+pub(crate) const MIGRATIONS: &[&str] = &[
+    include_str!("schema/1.sql"),
+    include_str!("schema/2.sql"),
+    include_str!("schema/3.sql"),
+    include_str!("schema/4.sql"),
+];
 
 /// Written into the file's header, so that another program's database is known as one: `gang`.
 const APPLICATION_ID: i32 = 0x6761_6e67;
@@ -92,7 +97,11 @@ pub(crate) fn read_all(connection: &Connection) -> rusqlite::Result<Recovered> {
         Ok((MessageKey(row.get::<_, String>(0)?.into()), Date::from_unix_millis(row.get(1)?)))
     })?;
     let settled = settled.collect::<rusqlite::Result<_>>()?;
-    Ok(Recovered { unsettled, settled, watches: watch::read_all(connection)? })
+    let mut statement = connection.prepare("SELECT pair, date FROM written ORDER BY date, pair")?;
+    let written = statement
+        .query_map([], |row| Ok((row.get::<_, String>(0)?.into(), Date::from_unix_millis(row.get(1)?))))?;
+    let written = written.collect::<rusqlite::Result<_>>()?;
+    Ok(Recovered { unsettled, settled, watches: watch::read_all(connection)?, written })
 }
 
 /// Applies one record inside the open transaction.
@@ -128,15 +137,25 @@ pub(crate) fn apply(connection: &Connection, record: &Record) -> rusqlite::Resul
             insert.execute(params![&*key.0, date.unix_millis()])?;
         }
         Record::Watch(record) => watch::apply(connection, record)?,
+        Record::Wrote { pair, date } => {
+            let mut insert = connection
+                .prepare_cached("INSERT INTO written (pair, date) VALUES (?1, ?2) ON CONFLICT (pair) DO UPDATE SET date = excluded.date")?;
+            insert.execute(params![&**pair, date.unix_millis()])?;
+        }
     }
     Ok(())
 }
 
-/// Forgets the keys that no retransmission can come for any more at `date`.
+/// Forgets the keys that no retransmission can come for any more at `date`, and to whom it is too late to answer.
 pub(crate) fn forget(connection: &Connection, date: Date) -> rusqlite::Result<()> {
-    let remembered = i64::try_from(REMEMBERED.as_millis()).unwrap_or(i64::MAX);
-    let before = date.unix_millis().saturating_sub(remembered);
-    connection.prepare_cached("DELETE FROM settled WHERE date < ?1")?.execute([before])?;
+    let before =
+        |age: Duration| date.unix_millis().saturating_sub(i64::try_from(age.as_millis()).unwrap_or(i64::MAX));
+    for (sql, age) in [
+        ("DELETE FROM settled WHERE date < ?1", REMEMBERED),
+        ("DELETE FROM written WHERE date < ?1", ANSWER_WITHIN),
+    ] {
+        connection.prepare_cached(sql)?.execute([before(age)])?;
+    }
     Ok(())
 }
 

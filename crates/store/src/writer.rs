@@ -77,7 +77,7 @@ impl Writer {
         let written = self.connection.execute_batch("BEGIN IMMEDIATE").and_then(|()| {
             for record in records {
                 schema::apply(&self.connection, record)?;
-                if let Record::Settled { date, .. } = record {
+                if let Record::Settled { date, .. } | Record::Wrote { date, .. } = record {
                     latest = latest.max(Some(*date));
                 }
             }

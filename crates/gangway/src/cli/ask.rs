@@ -239,8 +239,8 @@ fn words_of_presence(watches: &[admin::Watch]) -> String {
         });
         facts.extend(watch.next.map(|seconds| format!("next in {}", age(seconds))));
         out.push_str(&format!("    {}\n", facts.join(", ")));
-        if let Some(trouble) = &watch.trouble {
-            out.push_str(&format!("    {trouble}\n"));
+        for why in watch.held.iter().chain(&watch.trouble) {
+            out.push_str(&format!("    {why}\n"));
         }
     }
     out

@@ -227,6 +227,7 @@ impl Desk {
                 shown: state.shown,
                 heard: state.heard.map(since),
                 trouble: state.trouble,
+                held: state.held,
                 wrong: state.is_wrong,
             }
         };

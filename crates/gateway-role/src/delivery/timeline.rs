@@ -72,7 +72,7 @@ pub fn describe(order: &StoreOrder) -> String {
         Record::Accepted(message) => format!("store accepted {}", message.key),
         Record::Failed { key, report } => format!("store failed {key} {report}"),
         Record::Settled { key, .. } => format!("store settled {key}"),
-        Record::Watch(_) => panic!("delivery keeps messages only"),
+        Record::Watch(_) | Record::Wrote { .. } => panic!("delivery keeps messages only"),
     }
 }
 

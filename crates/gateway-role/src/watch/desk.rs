@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use clock_types::Ids;
 use sip_proto::endpoint::ServerKey;
@@ -10,6 +11,7 @@ use sip_types::header::{Event, HeaderName, NameAddr};
 use sip_types::{HeaderText, Request, Response};
 use translate::presence::{DocumentOptions, PIDF_TYPE};
 use translate::{Abilities, Capabilities, Losses};
+use xmpp_proto::link::PartnerKind;
 use xmpp_types::jid::{DomainName, Jid};
 use xmpp_types::xml::Element;
 
@@ -17,6 +19,7 @@ use super::effect::{Effect, WatchChange, WatchRequest};
 use super::record::{WatchDirection, WatchRecord};
 use crate::answers;
 use crate::conversation::{Pair, contact};
+use crate::partners::Partners;
 use crate::settings::{Settings, SipDomain};
 
 /// Names a watch among those of its direction.
@@ -36,6 +39,8 @@ pub enum Asker {
 pub struct Desk {
     pub settings: Arc<Settings>,
     pub subscriptions: Arc<subscription::Settings>,
+    /// What the proxies say of their partners.
+    pub partners: Arc<Partners>,
     pub ids: Ids,
     /// Our requests that have no answer.
     pub requests: BTreeMap<WatchRequest, Asker>,
@@ -51,6 +56,7 @@ impl Desk {
             subscriptions: Arc::new(subscriptions_of(&settings)),
             capabilities: capabilities_of(&settings),
             settings,
+            partners: Arc::default(),
             ids,
             requests: BTreeMap::new(),
             next_request: 0,
@@ -97,6 +103,17 @@ impl Desk {
     /// Returns the address that requests to this XMPP user come to in dialogs with that SIP domain.
     pub fn contact(&self, user: &Jid, domain: &DomainName) -> Option<NameAddr> {
         contact(user, self.settings.listener_towards(domain)?)
+    }
+
+    /// Tells whether the XMPP user of a pair may read what the SIP user writes about his state.
+    pub fn shows_notes(&self, pair: &Pair) -> bool {
+        self.partners.kind_of(pair.xmpp.domain()) == PartnerKind::Federated
+    }
+
+    /// Returns a time by which many that do the same do not do it together.
+    pub fn within_spread(&mut self) -> Duration {
+        let spread = u64::try_from(self.settings.watches.spread.as_millis()).unwrap_or(0);
+        Duration::from_millis(self.ids.below(spread.max(1)))
     }
 
     /// Returns what users of a SIP domain are said to be able to do.

@@ -77,6 +77,8 @@ pub enum WatchChange {
     Works,
     /// It does not work at present, in words; it goes on being tried.
     Failing(String),
+    /// It is held back, in words, and goes on when that is over.
+    Held(String),
     /// The watcher wishes it no more.
     Ended,
     /// What came cannot be read, in words; it was refused.
@@ -91,6 +93,7 @@ impl fmt::Display for WatchChange {
             Self::Denied(why) => write!(out, "not allowed: {why}"),
             Self::Works => out.write_str("works again"),
             Self::Failing(why) => write!(out, "does not work at present: {why}"),
+            Self::Held(why) => write!(out, "held back: {why}"),
             Self::Ended => out.write_str("the watcher wishes it no more"),
             Self::Unreadable(why) => write!(out, "a document was refused: {why}"),
         }

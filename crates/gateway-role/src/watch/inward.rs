@@ -340,7 +340,13 @@ impl Inward {
             heard: self.heard.map(|heard| heard.date),
             trouble: self.trouble.as_deref().map(str::to_owned),
             is_wrong: self.is_granted() && self.is_watched() && self.heard.is_none(),
+            held: None,
         }
+    }
+
+    /// Returns whether the SIP user has asked for it, other than once only.
+    pub const fn has_asked(&self) -> bool {
+        self.authorisation.is_some()
     }
 
     fn is_granted(&self) -> bool {

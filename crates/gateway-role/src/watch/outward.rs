@@ -1,5 +1,7 @@
 //! An XMPP user watches a SIP user (RFC 8048 §5.2).
 
+mod held;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,9 +24,12 @@ use super::record::{Authorisation, KeptDialog, KeptWatch, WatchDirection, WatchR
 use super::show::{Shown, nobody};
 use super::state::WatchState;
 use crate::conversation::Pair;
+pub use held::Held;
 
 /// How long a contact who does not exist is left alone: he may come to exist again.
 const ABSENT: Duration = Duration::from_secs(3600);
+/// How long a watch waits for the word of a proxy, and again.
+const UNHEARD: Duration = Duration::from_secs(10);
 
 /// One XMPP user's watch of one SIP user.
 #[derive(Debug)]
@@ -44,7 +49,13 @@ pub struct Outward {
     again: Option<Moment>,
     /// Our tag in the dialog that is kept.
     kept: Option<Box<str>>,
+    /// Why the SIP side is not asked.
+    held: Option<Held>,
+    /// Whether the XMPP user wishes it no more.
+    quits: bool,
     over: bool,
+    /// Whether the table counts it as waiting.
+    pub(super) counted: bool,
     /// What the table knows it by.
     pub(super) listed: Option<Box<str>>,
     /// When the table wakes it.
@@ -82,7 +93,10 @@ impl Outward {
             stale: None,
             again: None,
             kept: None,
+            held: None,
+            quits: false,
             over: false,
+            counted: false,
             listed: None,
             scheduled: None,
         }
@@ -134,7 +148,7 @@ impl Outward {
 
     /// The XMPP user wishes it no more.
     pub fn handle_unsubscribe(&mut self, desk: &mut Desk, now: Now) {
-        self.again = None;
+        (self.again, self.quits) = (None, true);
         self.subscriber.unsubscribe(now);
         self.drain(desk, now);
     }
@@ -168,7 +182,7 @@ impl Outward {
 
     /// Makes sure that there is a dialog, or one is being asked for.
     fn ensure(&mut self, desk: &mut Desk, now: Now) {
-        if self.subscriber.name().is_none() && !self.is_resting(now) {
+        if self.held.is_none() && self.subscriber.name().is_none() && !self.is_resting(now) {
             self.again = None;
             self.subscriber.subscribe(now, &mut desk.ids);
             self.drain(desk, now);
@@ -233,10 +247,34 @@ impl Outward {
         }
         if self.again.is_some_and(|again| again <= now.moment) {
             self.again = None;
-            self.subscriber.subscribe(now, &mut desk.ids);
+            self.go_on(desk, now);
         }
         self.subscriber.handle_timeout(now, &mut desk.ids);
         self.drain(desk, now);
+    }
+
+    fn go_on(&mut self, desk: &mut Desk, now: Now) {
+        match self.held {
+            // After a restart: whether he may ask is not known before a proxy has been heard.
+            None if !desk.partners.is_known() && self.authorisation == Authorisation::Pending => {
+                self.again = Some(now.moment + UNHEARD);
+            }
+            None => self.subscriber.subscribe(now, &mut desk.ids),
+            Some(Held::Refused) if self.authorisation == Authorisation::Pending => {
+                self.denied(self.held_in_words(), desk);
+            }
+            Some(Held::Refused | Held::NotAdded) => {}
+        }
+    }
+
+    /// Whether the XMPP user may read notes has changed: those that are shown go, those that are not are asked for.
+    pub fn handle_notes(&mut self, desk: &mut Desk, now: Now) {
+        if !desk.shows_notes(&self.pair) {
+            let devices = self.shown.devices().to_vec();
+            self.show(devices, desk);
+        } else if self.is_granted() && self.held.is_none() {
+            self.again = Some(now.moment + desk.within_spread());
+        }
     }
 
     pub fn poll_timeout(&self) -> Option<Moment> {
@@ -264,7 +302,7 @@ impl Outward {
 
     /// Returns whether the XMPP user may see the SIP user.
     pub fn is_granted(&self) -> bool {
-        self.authorisation == Authorisation::Granted
+        self.authorisation == Authorisation::Granted && self.held.is_none()
     }
 
     /// Returns whether the XMPP user sees the SIP user available.
@@ -279,7 +317,8 @@ impl Outward {
             direction: DIRECTION,
             pair: Arc::clone(&self.pair),
             authorisation: self.authorisation,
-            is_wrong: self.authorisation == Authorisation::Granted && !lives,
+            is_wrong: self.is_granted() && !lives,
+            held: self.held.map(|_| self.held_in_words()),
             dialogs,
             next: self.poll_timeout(),
             shown: translate::presence::in_words(self.shown.devices()),
@@ -304,7 +343,9 @@ impl Outward {
                     self.failing(&trouble.to_string(), desk, now)
                 }
                 SubscriberOutput::Lapsed => self.show(Vec::new(), desk),
-                SubscriberOutput::Unsubscribed => self.ended(desk),
+                SubscriberOutput::Unsubscribed if self.quits => self.ended(desk),
+                // What was held back meanwhile goes on, if it is so no longer.
+                SubscriberOutput::Unsubscribed => self.again = self.held.is_none().then_some(now.moment),
                 SubscriberOutput::Keep(kept) => self.keep(*kept, desk),
                 SubscriberOutput::Forget => self.forget_dialog(desk),
             }
@@ -312,6 +353,10 @@ impl Outward {
     }
 
     fn notified(&mut self, desk: &mut Desk, now: Now) {
+        if self.held.is_some() {
+            self.read = Read::Nothing;
+            return;
+        }
         self.heard = Some(now.date);
         (self.stale, self.again) = (None, None);
         if self.authorisation != Authorisation::Granted {
@@ -414,7 +459,11 @@ impl Outward {
         }
     }
 
-    fn show(&mut self, devices: Vec<translate::presence::Resource>, desk: &mut Desk) {
+    fn show(&mut self, mut devices: Vec<translate::presence::Resource>, desk: &mut Desk) {
+        if !desk.shows_notes(&self.pair) {
+            let available = devices.iter_mut().filter_map(|device| device.available.as_mut());
+            available.for_each(|available| available.statuses.clear());
+        }
         if let Some(devices) = self.shown.take_names(&devices) {
             desk.record(WatchRecord::Shown { pair: Arc::clone(&self.pair), devices });
         }

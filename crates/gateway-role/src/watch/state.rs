@@ -26,6 +26,8 @@ pub struct WatchState {
     pub heard: Option<Date>,
     /// What went wrong last, if it has not come right since.
     pub trouble: Option<String>,
+    /// Why the watched side is not asked, though nobody forbids it; in words.
+    pub held: Option<String>,
     /// Whether the watcher sees something else than he should: it is allowed, and there is no dialog that says so.
     pub is_wrong: bool,
 }

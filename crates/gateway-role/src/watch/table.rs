@@ -1,5 +1,7 @@
 //! All watches, by their users.
 
+mod standing;
+
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
@@ -11,11 +13,11 @@ use sip_proto::subscription::admit;
 use sip_types::{HeaderText, Request, Response};
 use translate::Translated;
 use translate::presence::{PIDF_TYPE, nick, read_stanza};
-use xmpp_types::jid::Jid;
+use xmpp_types::jid::{DomainName, Jid};
+use xmpp_types::ns;
 use xmpp_types::stanza::PresenceType;
 use xmpp_types::stanza_error::StanzaError;
 use xmpp_types::xml::Element;
-use xmpp_types::{ns, stanza};
 
 use super::desk::{Asker, Desk, Slot};
 use super::effect::{Effect, WatchRequest};
@@ -41,6 +43,8 @@ pub struct Watches {
     inward_by_tag: BTreeMap<Box<str>, Slot>,
     /// How many users somebody watches, by his bare address.
     watching: BTreeMap<Box<str>, usize>,
+    /// How many of an XMPP domain's users wait to be added by the SIP users whom they wish to watch.
+    waiting: BTreeMap<DomainName, usize>,
     /// Deadlines, of which the watch knows whether it means them.
     deadlines: BinaryHeap<Reverse<(Moment, WatchDirection, Slot)>>,
     next_slot: Slot,
@@ -68,6 +72,7 @@ impl Watches {
             outward_by_tag: BTreeMap::new(),
             inward_by_tag: BTreeMap::new(),
             watching: BTreeMap::new(),
+            waiting: BTreeMap::new(),
             deadlines: BinaryHeap::new(),
             next_slot: 0,
         };
@@ -81,8 +86,7 @@ impl Watches {
         match kept.direction {
             WatchDirection::Outward => {
                 let slot = self.slot();
-                let spread = u64::try_from(self.desk.settings.watches.spread.as_millis()).unwrap_or(0);
-                let within = Duration::from_millis(self.desk.ids.below(spread));
+                let within = self.desk.within_spread();
                 let desk = &self.desk;
                 if let Some(watch) = Outward::recover(slot, kept, within, desk, now) {
                     self.insert_outward(slot, watch);
@@ -98,16 +102,18 @@ impl Watches {
     }
 
     /// Puts other settings into effect.
-    pub fn handle_settings(&mut self, settings: Arc<Settings>) {
+    pub fn handle_settings(&mut self, settings: Arc<Settings>, now: Now) {
         self.desk.handle_settings(settings);
+        self.judge_all(now);
     }
 
-    /// Takes a presence stanza of an XMPP user to a SIP user, which both may be sent and received.
-    pub fn handle_presence(&mut self, presence: &Element, from: &Jid, to: &Jid, now: Now) {
+    /// Takes a presence stanza of an XMPP user to a SIP user. One who may not federate is answered for `after` some time,
+    /// as if nobody knew him.
+    pub fn handle_presence(&mut self, presence: &Element, from: &Jid, to: &Jid, after: Duration, now: Now) {
         let pair = Arc::new(Pair::new(from, to));
         let Ok(kind) = PresenceType::of(presence) else { return };
         match kind {
-            Some(PresenceType::Subscribe) => self.subscribe(&pair, presence, now),
+            Some(PresenceType::Subscribe) => self.subscribe(&pair, presence, after, now),
             Some(PresenceType::Unsubscribe) => {
                 self.with_outward(&pair, |watch, desk| watch.handle_unsubscribe(desk, now));
             }
@@ -138,16 +144,6 @@ impl Watches {
         }
     }
 
-    fn subscribe(&mut self, pair: &Arc<Pair>, presence: &Element, now: Now) {
-        let nick = self.hear_nick(pair, presence);
-        let known = self.outward_by_pair.contains_key(&pair.key);
-        if !known && !self.begin_outward(pair) {
-            let refusal = stanza::presence(Some(PresenceType::Unsubscribed), &pair.sip, &pair.xmpp);
-            return self.desk.stanza(pair, refusal);
-        }
-        self.with_outward(pair, |watch, desk| watch.handle_subscribe(!known, nick.as_deref(), desk, now));
-    }
-
     /// Takes what an XMPP user wants to be called by the SIP user, who may watch him or begin to.
     fn hear_nick(&mut self, pair: &Arc<Pair>, presence: &Element) -> Option<String> {
         let Translated { value, losses } = nick(presence)?;
@@ -162,7 +158,7 @@ impl Watches {
             return self.with_outward(pair, |watch, desk| watch.handle_probe(prober, desk, now));
         }
         self.desk.stanza(pair, nobody(pair, prober));
-        if self.desk.settings.watches.adopt_probes && self.begin_outward(pair) {
+        if self.desk.settings.watches.adopt_probes && self.judge(pair).is_none() && self.begin_outward(pair) {
             self.with_outward(pair, |watch, desk| watch.handle_adopted(desk, now));
         }
     }
@@ -198,6 +194,7 @@ impl Watches {
             }
         };
         self.in_inward(slot, |watch, desk| watch.handle_subscribe(key, request, asked, desk, now));
+        self.added(pair, now);
     }
 
     /// Returns whose dialog a request with this To tag of ours is in.
@@ -419,6 +416,7 @@ impl Watches {
 
     /// After any input: the watch's tag and deadline are known, or it is forgotten.
     fn settle_outward(&mut self, slot: Slot) {
+        self.count_waiting(slot);
         let Some(watch) = self.outward.get_mut(&slot) else { return };
         let tag = if watch.is_over() { None } else { watch.name().map(|(_, tag)| tag) };
         if watch.listed.as_deref() != tag {

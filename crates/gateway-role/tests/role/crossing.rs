@@ -152,7 +152,7 @@ fn what_the_disk_keeps_is_delivered_after_a_restart_under_the_same_call_id() {
     world.pass(2000);
     let kept = world.records.iter().find_map(|(_, record)| match record {
         Record::Accepted(message) => Some((**message).clone()),
-        Record::Failed { .. } | Record::Settled { .. } | Record::Watch(_) => None,
+        Record::Failed { .. } | Record::Settled { .. } | Record::Watch(_) | Record::Wrote { .. } => None,
     });
 
     let mut world = World::after(Recovered { unsettled: vec![kept.unwrap()], ..Recovered::default() });

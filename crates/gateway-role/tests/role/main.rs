@@ -8,6 +8,7 @@ mod dispositions;
 mod msrp;
 mod policy;
 mod presence;
+mod strangers;
 mod talk;
 mod watch_documents;
 mod watch_rows_inward;

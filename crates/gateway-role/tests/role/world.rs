@@ -12,7 +12,9 @@ use net_types::{Bytes, ConnectionId, Event, ListenerId, Order, Remote, Trust};
 use sip_proto::endpoint::{self, FixedHop, Route, Transport};
 use sip_types::uri::Host;
 use translate::message::ToSipOptions;
-use xmpp_proto::link::{Acceptor, AcceptorOutput, Gateway as Session, LinkSettings, ReceivedId};
+use xmpp_proto::link::{
+    Acceptor, AcceptorOutput, Gateway as Session, LinkSettings, PartnerKind, PartnerTable, ReceivedId,
+};
 use xmpp_types::jid::DomainName;
 use xmpp_types::xml::{Element, Limits, parse_document};
 
@@ -73,7 +75,7 @@ impl World {
         let now = Now { moment: Moment::ZERO, date: Date::from_unix_millis(1_800_000_000_000) };
         let mut world = Self {
             gateway: Gateway::new(settings, recovered, Ids::counting(), now),
-            proxy: Acceptor::new(LinkSettings::default(), Ids::counting()),
+            proxy: proxy(),
             session: None,
             dialled: None,
             now,
@@ -122,6 +124,12 @@ impl World {
         self.sent += 1;
         self.drain();
         self.sent
+    }
+
+    /// The proxy says from now on how far its partners are believed.
+    pub fn believe(&mut self, kind: PartnerKind) {
+        self.proxy.set_partners(PartnerTable::new(Some(kind)));
+        self.drain();
     }
 
     pub fn is_settled(&self, sent: u64) -> bool {
@@ -249,6 +257,12 @@ impl World {
             | AcceptorOutput::Refused(..) => {}
         }
     }
+}
+
+fn proxy() -> Acceptor {
+    let mut proxy = Acceptor::new(LinkSettings::default(), Ids::counting());
+    proxy.set_partners(PartnerTable::new(Some(PartnerKind::Federated)));
+    proxy
 }
 
 pub fn settings() -> Settings {

@@ -57,7 +57,7 @@ fn whose_settings(settings: &Settings, partner: &Partner, remote: &DomainName) -
     if is_open {
         format!("{remote} is no partner, but any domain that proves itself may talk (open)")
     } else if partner.domain == *remote {
-        format!("{remote} is a partner ({})", partner.kind.as_str())
+        format!("{remote} is a partner ({}: {})", partner.kind, partner.kind.meaning())
     } else if partner.domains().any(|domain| domain == remote) {
         format!("{remote} is a further domain of the partner {} ({})", partner.domain, partner.kind.as_str())
     } else {

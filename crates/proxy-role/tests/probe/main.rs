@@ -15,7 +15,7 @@ fn a_partner_in_good_order_passes_every_stage() {
     let run = partner().test();
 
     run.expect(&[
-        (Policy, Outcome::Passed, "partner.example is a partner (public-unverified)"),
+        (Policy, Outcome::Passed, "partner.example is a partner (public-unverified: its users may write to ours, and see them, once these have added them)"),
         (Dns, Outcome::Passed, "_xmpp-server._tcp.partner.example SRV 5 0 5269 xmpp.partner.example"),
         (Tcp, Outcome::Passed, "xmpp.partner.example (192.0.2.1:5269), STARTTLS: open after 20 ms"),
         (Tls, Outcome::Passed, "TLS 1.3 TLS_AES_128_GCM_SHA256"),

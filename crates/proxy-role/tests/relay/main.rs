@@ -7,7 +7,7 @@ mod world;
 
 use std::time::Duration;
 
-use proxy_role::{Negotiation, Settings};
+use proxy_role::{Negotiation, Partner, PartnerKind, Settings};
 use world::{World, domain, message};
 use xmpp_types::ns;
 use xmpp_types::stanza_error::{StanzaCondition, StanzaError};
@@ -398,6 +398,25 @@ fn a_reload_keeps_what_is_still_allowed_and_closes_the_rest() {
     world.send(0, message("3", "x@a.example", "y@c.example"));
     world.pass(SECOND * 12);
     assert_eq!(world.sites[0].received_ids(), ["3 remote-server-timeout"]);
+}
+
+#[test]
+fn a_gateway_is_told_how_far_partners_are_believed_at_the_start_and_after_a_reload() {
+    let mut world = World::new(2);
+    let told = |world: &World, name| world.sites[0].partners.kind_of(&domain(name));
+    assert_eq!(told(&world, "b.example"), Some(PartnerKind::PublicUnverified));
+    assert_eq!(told(&world, "c.example"), None);
+
+    let mut settings = world.sites[0].proxy.settings().clone();
+    settings.partners[0].kind = PartnerKind::Federated;
+    settings.partners[0].subdomains = true;
+    settings.open = Some(Partner::new(domain("open.invalid")));
+    let now = world.now;
+    world.sites[0].proxy.reload(settings, now);
+    world.run();
+
+    assert_eq!(told(&world, "chat.b.example"), Some(PartnerKind::Federated));
+    assert_eq!(told(&world, "c.example"), Some(PartnerKind::PublicUnverified));
 }
 
 #[test]

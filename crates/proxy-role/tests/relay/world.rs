@@ -10,7 +10,7 @@ use net_types::{
     Question, Record, Remote, Stage, TlsFacts, Trust, TrustVerdict, memory,
 };
 use proxy_role::{Listener, ListenerKind, Notice, Output, Partner, Proxy, Served, Settings};
-use xmpp_proto::link::{Dialer, LinkSettings, Output as LinkOutput, ReceivedId, SendId};
+use xmpp_proto::link::{Dialer, LinkSettings, Output as LinkOutput, PartnerTable, ReceivedId, SendId};
 use xmpp_types::jid::DomainName;
 use xmpp_types::ns;
 use xmpp_types::xml::Element;
@@ -25,6 +25,8 @@ pub struct Site {
     pub received: Vec<(ReceivedId, Element)>,
     /// What the proxy said is settled.
     pub settled: Vec<SendId>,
+    /// How the proxy's partners are believed, as the gateway was told.
+    pub partners: PartnerTable,
     /// Whether the gateway settles at once what it receives.
     pub is_diligent: bool,
     pub paused: BTreeSet<ConnectionId>,
@@ -371,7 +373,8 @@ impl World {
                 self.sites[site].received.push((n, stanza));
             }
             LinkOutput::Settled(id) => self.sites[site].settled.push(id),
-            LinkOutput::Up { .. } | LinkOutput::Partners(_) | LinkOutput::Down(_) => {}
+            LinkOutput::Partners(table) => self.sites[site].partners = table,
+            LinkOutput::Up { .. } | LinkOutput::Down(_) => {}
         }
     }
 }
@@ -386,6 +389,7 @@ impl Site {
             notices: Vec::new(),
             received: Vec::new(),
             settled: Vec::new(),
+            partners: PartnerTable::default(),
             is_diligent: true,
             paused: BTreeSet::new(),
             addresses: vec![format!("8.8.8.{}", place + 1).parse().unwrap()],

@@ -210,7 +210,7 @@ fn a_store_of_a_newer_schema_is_refused_clearly() {
 
     let refused = Store::open(&place.file()).unwrap_err();
 
-    assert!(refused.to_string().contains("newer gangway (schema 999, this one knows 3)"), "{refused}");
+    assert!(refused.to_string().contains("newer gangway (schema 999, this one knows 4)"), "{refused}");
 }
 
 /// What each released schema looked like, with a message and a settled key in it.

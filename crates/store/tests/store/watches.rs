@@ -85,3 +85,19 @@ fn permissions_and_dialogs_come_back_octet_for_octet() {
     let (_store, recovered) = Store::open(&place.file()).unwrap();
     assert_eq!(recovered.watches, [watch(inward, Authorisation::Denied, &[], Vec::new())]);
 }
+
+#[test]
+fn to_whom_somebody_wrote_comes_back_with_the_last_day() {
+    let place = Place::new();
+    let (store, _) = Store::open(&place.file()).unwrap();
+    let pair: Arc<str> = Arc::clone(&pair().key);
+    let at = |millis| Record::Wrote { pair: Arc::clone(&pair), date: Date::from_unix_millis(millis) };
+    let today = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("it is later");
+    let today = i64::try_from(today.as_millis()).expect("it is not that late");
+    commit(&store, vec![at(today - 5), at(today)]).expect_stored();
+    drop(store);
+
+    let (_store, recovered) = Store::open(&place.file()).unwrap();
+
+    assert_eq!(recovered.written, [(pair, Date::from_unix_millis(today))]);
+}

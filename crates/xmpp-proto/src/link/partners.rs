@@ -45,6 +45,16 @@ impl PartnerKind {
         }
     }
 
+    /// Returns what its users may do, for operators.
+    #[must_use]
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Federated => "its users may write to ours and see their presence and notes",
+            Self::PublicVerified => "its users may write to ours and see their presence",
+            Self::PublicUnverified => "its users may write to ours, and see them, once these have added them",
+        }
+    }
+
     /// Reads the word of a configuration.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
