@@ -380,7 +380,14 @@ impl Gateway {
             }
             endpoint::Output::Response { key, response } => self.handle_response(key, response, now),
             endpoint::Output::Failed { key, failure } => self.handle_failure(key, failure, now),
-            endpoint::Output::Notice(notice) => self.notice(Notice::Sip(notice)),
+            endpoint::Output::Notice(notice) => {
+                if let endpoint::Notice::Oversized { key, .. } = &notice
+                    && let Some(Ours::Watch(name)) = self.requests.get(key)
+                {
+                    self.watches.handle_oversized(*name);
+                }
+                self.notice(Notice::Sip(notice));
+            }
             endpoint::Output::Ack { request, source } => self.handle_ack(&request, &source, now),
             // Every INVITE is answered at once, so that there is nothing left to cancel.
             endpoint::Output::Cancelled { .. } => {}

@@ -329,7 +329,8 @@ impl SipUserAgent {
             | Notice::Shed { .. }
             | Notice::TargetRests { .. }
             | Notice::Message { .. }
-            | Notice::StrayResponse { .. } => return,
+            | Notice::StrayResponse { .. }
+            | Notice::Oversized { .. } => return,
         };
         self.say(Said::Note(note));
     }

@@ -22,7 +22,7 @@ use clock_types::Date;
 pub use read::{Document, PIDF_TYPE, Seen, read_presence};
 pub use stanza::{nick, nick_element, read_stanza, stanza, unavailable};
 pub use states::{BadState, Show, StateTable};
-pub use write::{DocumentOptions, document};
+pub use write::{DocumentOptions, OCTETS_MAX, document};
 
 /// Tuples of a document that are read, and resources of a user that are written.
 pub const RESOURCES_MAX: usize = 32;

@@ -54,7 +54,7 @@ fn of_sip(sip: &sip_proto::endpoint::Notice, notice: &Notice) {
         }
         Sip::Opened { .. } | Sip::Closed { .. } | Sip::Malformed { .. } => tracing::info!("{notice}"),
         Sip::Message { .. } => {}
-        Sip::StrayResponse { .. } => tracing::debug!("{notice}"),
+        Sip::StrayResponse { .. } | Sip::Oversized { .. } => tracing::debug!("{notice}"),
     }
 }
 

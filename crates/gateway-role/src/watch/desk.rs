@@ -1,15 +1,16 @@
 //! What all watches share.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use clock_types::Ids;
+use clock_types::{Ids, Now};
 use sip_proto::endpoint::ServerKey;
-use sip_proto::subscription;
+use sip_proto::subscription::{self, Notifier};
 use sip_types::header::{Event, HeaderName, NameAddr};
 use sip_types::{HeaderText, Request, Response};
-use translate::presence::{DocumentOptions, PIDF_TYPE};
+use translate::message::DATAGRAM_MAX;
+use translate::presence::{DocumentOptions, OCTETS_MAX, PIDF_TYPE};
 use translate::{Abilities, Capabilities, Losses};
 use xmpp_proto::link::PartnerKind;
 use xmpp_types::jid::{DomainName, Jid};
@@ -21,6 +22,9 @@ use crate::answers;
 use crate::conversation::{Pair, contact};
 use crate::partners::Partners;
 use crate::settings::{Settings, SipDomain};
+
+/// What a NOTIFY with a document has beside it and beside one without: its type, and a longer length.
+const TYPE_OCTETS: usize = "Content-Type: application/pidf+xml\r\n".len() + 4;
 
 /// Names a watch among those of its direction.
 pub type Slot = u32;
@@ -46,6 +50,8 @@ pub struct Desk {
     pub requests: BTreeMap<WatchRequest, Asker>,
     next_request: u64,
     pub outputs: VecDeque<Effect>,
+    /// Domains whose servers take datagrams only: what does not fit into one may be lost.
+    narrow: BTreeSet<DomainName>,
     /// What users of each SIP domain are said to be able to do.
     capabilities: BTreeMap<DomainName, Capabilities>,
 }
@@ -54,6 +60,7 @@ impl Desk {
     pub fn new(settings: Arc<Settings>, ids: Ids) -> Self {
         Self {
             subscriptions: Arc::new(subscriptions_of(&settings)),
+            narrow: BTreeSet::new(),
             capabilities: capabilities_of(&settings),
             settings,
             partners: Arc::default(),
@@ -68,6 +75,7 @@ impl Desk {
     pub fn handle_settings(&mut self, settings: Arc<Settings>) {
         self.subscriptions = Arc::new(subscriptions_of(&settings));
         self.capabilities = capabilities_of(&settings);
+        self.narrow.clear();
         self.settings = settings;
     }
 
@@ -121,13 +129,27 @@ impl Desk {
         self.capabilities.get(domain)
     }
 
-    /// Returns how documents for a SIP domain are written.
-    pub fn document_options(&self, domain: &DomainName) -> DocumentOptions {
+    /// Learns that a domain's servers take datagrams only; settings that may be about others forget it.
+    pub fn handle_narrow(&mut self, domain: &DomainName) {
+        if self.settings.domain(domain).is_some() {
+            self.narrow.insert(domain.clone());
+        }
+    }
+
+    /// Returns how a document for a SIP domain is written that stands in this notifier's next NOTIFY.
+    pub fn document_options(&self, domain: &DomainName, notifier: &Notifier, now: Now) -> DocumentOptions {
         let Some(domain) = self.settings.domain(domain) else { return DocumentOptions::default() };
+        let octets_max = if self.narrow.contains(&domain.name) {
+            let beside = notifier.head_octets(now) + TYPE_OCTETS + domain.to_sip.transport_octets;
+            DATAGRAM_MAX.saturating_sub(beside)
+        } else {
+            OCTETS_MAX
+        };
         DocumentOptions {
             profile: domain.to_sip.profile,
             one_tuple: !domain.to_sip.profile.shows_resource(),
             without_status: false,
+            octets_max,
         }
     }
 }

@@ -403,7 +403,7 @@ impl Inward {
             }
             NotifierOutput::Respond { key, response } => desk.respond(key, response),
             NotifierOutput::Wanted => {
-                let content = self.document(self.notifiers[index].is_leaving(), desk);
+                let content = self.document(&self.notifiers[index], desk, now);
                 self.notifiers[index].notify(content, now);
             }
             NotifierOutput::Refreshed => {
@@ -430,12 +430,13 @@ impl Inward {
     }
 
     /// Returns the present document; none when nothing is known, and `closed` for who has taken his leave.
-    fn document(&self, leaving: bool, desk: &mut Desk) -> Option<Content> {
+    fn document(&self, notifier: &Notifier, desk: &mut Desk, now: Now) -> Option<Content> {
+        let leaving = notifier.is_leaving();
         if !self.is_granted() || (self.heard.is_none() && !leaving) {
             return None;
         }
         let resources: &[Resource] = if leaving { &[] } else { &self.resources };
-        let options = desk.document_options(self.pair.sip.domain());
+        let options = desk.document_options(self.pair.sip.domain(), notifier, now);
         let written = document(
             &self.pair.xmpp,
             resources,

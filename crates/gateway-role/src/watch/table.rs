@@ -249,6 +249,16 @@ impl Watches {
         }
     }
 
+    /// Learns that a NOTIFY was too long for the only way to its watcher: from here on documents for his domain are
+    /// shortened to what fits.
+    pub fn handle_oversized(&mut self, name: WatchRequest) {
+        if let Some(Asker::Inward(slot, _)) = self.desk.requests.get(&name)
+            && let Some(watch) = self.inward.get(slot)
+        {
+            self.desk.handle_narrow(watch.pair().sip.domain());
+        }
+    }
+
     /// Learns that a request has no final answer.
     pub fn handle_failure(&mut self, name: WatchRequest, failure: Failure, now: Now) {
         match self.desk.requests.remove(&name) {

@@ -1,8 +1,9 @@
 //! What NOTIFYs carry beside a plain document, and what carries a document beside NOTIFYs.
 
+use net_types::{Event, Stage};
 use translate::Loss;
 
-use crate::presence::{grant, heard, notify, open, presence, watching};
+use crate::presence::{grant, heard, notify, open, presence, watched, watching};
 use crate::world::{World, header};
 
 /// A request of Bob's server in the dialog of a SUBSCRIBE of ours.
@@ -189,4 +190,64 @@ fn somebody_elses_document_is_not_shown_as_his() {
 
     assert!(world.expect_sip().starts_with("SIP/2.0 400 "));
     assert_eq!(heard(&mut world), [""; 0]);
+}
+
+/// Ann is at so many devices, each with something to say.
+fn many_devices(world: &mut World, count: usize) {
+    for n in 0..count {
+        world.xmpp(&format!(
+            "<presence xmlns='jabber:server' from='ann@x.example/device-{n}' to='bob@s.example'>\
+             <show>away</show><status>Out of the office until Monday, device {n}</status><priority>{n}</priority></presence>"
+        ));
+    }
+}
+
+#[test]
+fn a_notify_that_is_too_long_for_a_datagram_goes_by_tcp() {
+    let (mut world, _) = watched();
+    world.pass(6000);
+    many_devices(&mut world, 1);
+    let first = world.expect_sip();
+    world.answer(&first, "200 OK");
+
+    many_devices(&mut world, 8);
+    world.pass(6000);
+
+    world.expect_no_sip();
+    assert_eq!(world.wire, ["connect 10.0.0.9:5060"]);
+    let connection = world.wired.unwrap();
+    let connected = Event::Connected { connection, local: None, tls: None };
+    world.gateway.handle_event(connected, world.now);
+    world.drain();
+    assert!(world.wire[1].starts_with("NOTIFY ") && world.wire[1].len() > 1300, "{:?}", world.wire);
+    assert_eq!(world.wire[1].matches("<tuple ").count(), 9);
+}
+
+#[test]
+fn where_there_is_no_tcp_documents_are_shortened_to_what_a_datagram_holds_and_that_is_told() {
+    let (mut world, _) = watched();
+    world.pass(6000);
+    many_devices(&mut world, 1);
+    let first = world.expect_sip();
+    world.answer(&first, "200 OK");
+    many_devices(&mut world, 8);
+    world.pass(6000);
+    let refused = Event::ConnectFailed {
+        connection: world.wired.unwrap(),
+        stage: Stage::Tcp,
+        reason: "connection refused".to_owned(),
+    };
+    world.gateway.handle_event(refused, world.now);
+    world.drain();
+    let whole = world.expect_sip();
+    assert!(whole.len() > 1300 && whole.matches("<tuple ").count() == 9, "{whole}");
+    world.answer(&whole, "200 OK");
+    world.notices.clear();
+
+    world.pass(6000);
+    presence(&mut world, "", "<show>dnd</show>");
+    let short = world.expect_sip();
+    assert!(short.starts_with("NOTIFY ") && short.len() <= 1300, "{} {short}", short.len());
+    assert!(!short.contains("<note>") && short.contains("ID-device-7"), "{short}");
+    assert!(world.notices.iter().any(|notice| notice.to_string().contains("lost {Length, OtherContacts}")));
 }

@@ -224,7 +224,16 @@ impl Endpoint {
                     sending.instead = may_go_back.then_some(target);
                     return self.try_target(number, Target::plain(Transport::Tcp, address), now);
                 }
+                let oversized = match sending.owner {
+                    Owner::User(key) if size > DATAGRAM_MAX => {
+                        Some(Notice::Oversized { key, target: target.to_string(), octets: size })
+                    }
+                    Owner::User(_) | Owner::Peer | Owner::Nobody => None,
+                };
                 sending.target = Some(target);
+                if let Some(notice) = oversized {
+                    self.notice(notice);
+                }
                 let Some(socket) = self.socket_for(address) else {
                     let reason = format!("no UDP socket is configured that reaches {address}");
                     self.note(number, Failure::NoTransport { reason });

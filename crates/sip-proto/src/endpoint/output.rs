@@ -248,6 +248,16 @@ pub enum Notice {
         /// How long.
         retry_after: Duration,
     },
+    /// A request of ours is longer than a datagram should be, and goes in one all the same, because its target takes no
+    /// TCP (RFC 3261 §18.1.1). It may be lost on its way.
+    Oversized {
+        /// The request.
+        key: RequestKey,
+        /// The target, in words.
+        target: String,
+        /// How long it is.
+        octets: usize,
+    },
     /// A message crossed the wire; told only while somebody watches ([`super::Endpoint::watch`]).
     Message {
         /// Which way.

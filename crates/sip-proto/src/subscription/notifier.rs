@@ -209,16 +209,8 @@ impl Notifier {
         if self.under_way || self.over {
             return;
         }
-        let mut request = self.settings.dress(self.dialog.request(Method::Notify));
-        request = request.with_contact(&self.contact);
-        let state = self.state(now).to_string();
-        for (name, text) in
-            [(HeaderName::Event, self.event.to_string()), (HeaderName::SubscriptionState, state)]
-        {
-            if let Ok(text) = HeaderText::parse(text) {
-                request = request.with(name, &text);
-            }
-        }
+        let mut request = self.dialog.request(Method::Notify);
+        request = self.dressed(request, now);
         let silent = !self.authorised;
         if let Some(content) = document.filter(|_| !silent) {
             request = request.with_body(&content.content_type, content.body);
@@ -230,6 +222,28 @@ impl Notifier {
         self.last = Some(now.moment);
         let next_hop = Box::new(self.dialog.next_hop());
         self.outputs.push_back(NotifierOutput::Send { request: Box::new(request), next_hop });
+    }
+
+    /// Returns how many octets the next NOTIFY has beside its document, the transport's own headers apart.
+    #[must_use]
+    pub fn head_octets(&self, now: Now) -> usize {
+        let request = self.dressed(self.dialog.clone().request(Method::Notify), now);
+        let mut octets = Vec::with_capacity(1024);
+        request.print(&mut octets);
+        octets.len()
+    }
+
+    fn dressed(&self, request: Request, now: Now) -> Request {
+        let mut request = self.settings.dress(request).with_contact(&self.contact);
+        let state = self.state(now).to_string();
+        for (name, text) in
+            [(HeaderName::Event, self.event.to_string()), (HeaderName::SubscriptionState, state)]
+        {
+            if let Ok(text) = HeaderText::parse(text) {
+                request = request.with(name, &text);
+            }
+        }
+        request
     }
 
     fn state(&self, now: Now) -> SubscriptionState {

@@ -143,6 +143,7 @@ fn a_big_message_does_not_go_back_to_udp_and_another_request_does() {
         "datagram 192.0.2.1:5080: NOTIFY sip:bob@s.example SIP/2.0",
     ]);
     assert!(world.last_text().contains("Via: SIP/2.0/UDP "));
+    assert!(world.notices.iter().any(|notice| notice.contains("Oversized")), "{:?}", world.notices);
 }
 
 #[test]

@@ -302,6 +302,28 @@ fn since_when_somebody_is_idle_crosses_both_ways() {
 }
 
 #[test]
+fn what_is_too_long_goes_without_texts_and_then_without_those_preferred_least() {
+    let long = "x".repeat(STATUS_MAX);
+    let resources: Vec<Resource> =
+        (0..32).map(|n| resource(&format!("r{n}"), Show::Away, n, &long)).collect();
+    let write = |octets_max| {
+        let options = DocumentOptions { octets_max, ..DocumentOptions::default() };
+        let table = StateTable::default();
+        let written = document(&jid("ann@x.example"), &resources, None, &table, &options).unwrap();
+        (String::from_utf8(written.value).unwrap(), written.losses.iter().collect::<Vec<_>>())
+    };
+
+    let (all, losses) = write(OCTETS_MAX);
+    assert!(all.len() <= OCTETS_MAX && !all.contains("<note>"), "{}", all.len());
+    assert_eq!((all.matches("<tuple ").count(), losses), (32, vec![Loss::Length]));
+    let (few, losses) = write(1500);
+    assert!(few.len() <= 1500 && few.contains("ID-r31") && !few.contains("ID-r1'"), "{few}");
+    assert_eq!(losses, [Loss::Length, Loss::OtherContacts]);
+    let (one, _) = write(0);
+    assert_eq!((one.matches("<tuple ").count(), one.contains("ID-r31")), (1, true));
+}
+
+#[test]
 fn a_stanza_is_read_as_rfc_6121_says() {
     let read = |text: &str| read_stanza(&parse_document(text.as_bytes(), &Limits::DOCUMENT).unwrap());
     let away = read(

@@ -12,7 +12,7 @@ use crate::hash::Fields;
 use crate::loss::{Loss, Losses, Translated};
 
 /// How documents for one SIP domain are written.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DocumentOptions {
     /// How addresses are shown.
     pub profile: Profile,
@@ -21,6 +21,18 @@ pub struct DocumentOptions {
     pub one_tuple: bool,
     /// Leaves status texts out, for partners whose texts the SIP side shall not see.
     pub without_status: bool,
+    /// The most octets. What is longer goes without texts, then without those resources that are preferred least.
+    /// Default [`OCTETS_MAX`].
+    pub octets_max: usize,
+}
+
+/// The longest document that is written anywhere: half of what we read ourselves.
+pub const OCTETS_MAX: usize = 32 * 1024;
+
+impl Default for DocumentOptions {
+    fn default() -> Self {
+        Self { profile: Profile::default(), one_tuple: false, without_status: false, octets_max: OCTETS_MAX }
+    }
 }
 
 /// Returns the PIDF document (RFC 3863) of a user with these resources, a bare JID.
@@ -41,9 +53,7 @@ pub fn document(
 ) -> Result<Translated<Vec<u8>>, Unmappable> {
     let entity = jid_to_sip(user, Profile::BareAddress)?.to_string();
     let mut losses = Losses::NONE;
-    let foremost = foremost(resources);
-    let mut presence = Element::new(ns::PIDF, "presence").with_attr("entity", entity.as_str());
-    let chosen: Vec<&Resource> = match foremost {
+    let mut chosen: Vec<&Resource> = match foremost(resources) {
         Some(resource) if options.one_tuple => {
             losses.add_if(resources.len() > 1, Loss::OtherContacts);
             vec![resource]
@@ -55,20 +65,56 @@ pub fn document(
         }
         None => resources.first().into_iter().collect(),
     };
-    for resource in &chosen {
-        presence.push_child(tuple(user, resource, table, options, &mut losses));
+    let mut options = options.clone();
+    let write = |chosen: &[&Resource], options: &DocumentOptions, losses: &mut Losses| {
+        let mut presence = Element::new(ns::PIDF, "presence").with_attr("entity", entity.as_str());
+        presence = presence.with_children(tuples(user, chosen, table, options, losses));
+        if let Some(nick) = nick {
+            presence.push_child(Element::new(ns::CIPID, "display-name").with_text(nick));
+        }
+        print(&presence)
+    };
+    let mut written = write(&chosen, &options, &mut losses);
+    let has_texts =
+        |known: &&Resource| known.available.as_ref().is_some_and(|known| !known.statuses.is_empty());
+    if written.len() > options.octets_max && !options.without_status && chosen.iter().any(has_texts) {
+        losses.add(Loss::Length);
+        options.without_status = true;
+        written = write(&chosen, &options, &mut Losses::default());
     }
-    if chosen.is_empty() {
-        let nobody = Resource { name: None, available: None };
-        presence.push_child(tuple(user, &nobody, table, options, &mut losses));
+    while written.len() > options.octets_max && chosen.len() > 1 {
+        losses.add(Loss::OtherContacts);
+        keep_foremost(&mut chosen);
+        written = write(&chosen, &options, &mut Losses::default());
     }
+    Ok(Translated { value: written, losses })
+}
+
+/// Leaves the half of the resources that is preferred least out.
+fn keep_foremost(chosen: &mut Vec<&Resource>) {
+    let mut by_rank = chosen.clone();
+    by_rank.sort_by_key(|resource| std::cmp::Reverse(resource.rank()));
+    by_rank.truncate(chosen.len() / 2);
+    chosen.retain(|resource| by_rank.iter().any(|kept| std::ptr::eq(*kept, *resource)));
+}
+
+/// Returns the tuples, and the person behind them.
+fn tuples(
+    user: &Jid,
+    chosen: &[&Resource],
+    table: &StateTable,
+    options: &DocumentOptions,
+    losses: &mut Losses,
+) -> Vec<Element> {
+    let nobody = Resource { name: None, available: None };
+    let shown = if chosen.is_empty() { &[&nobody][..] } else { chosen };
+    let mut elements: Vec<Element> =
+        shown.iter().map(|resource| tuple(user, resource, table, options, losses)).collect();
+    let foremost = chosen.iter().max_by_key(|resource| resource.rank());
     if let Some(available) = foremost.and_then(|resource| resource.available.as_ref()) {
-        presence.push_child(person(available, table));
+        elements.push(person(available, table));
     }
-    if let Some(nick) = nick {
-        presence.push_child(Element::new(ns::CIPID, "display-name").with_text(nick));
-    }
-    Ok(Translated { value: print(&presence), losses })
+    elements
 }
 
 /// The order of elements matters to strict readers (RFC 3863 §4.1.2): status, extensions, contact, note.
