@@ -433,6 +433,9 @@ impl World {
             Effect::Said(what) => self.note(node, &what),
             Effect::Stopped => {
                 self.note(node, "has stopped");
+                // Who ends in good order waits for his disk.
+                let disk = &mut self.nodes[node.0].disk;
+                disk.crash(disk.waiting());
                 self.end_life(node);
             }
         }

@@ -88,6 +88,7 @@ impl Inward {
             let resume = |kept| Notifier::resume(kept, contact.clone(), Arc::clone(settings), now);
             let dialogs = dialogs.into_iter().filter_map(KeptDialog::read);
             watch.notifiers = dialogs.take(DIALOGS_MAX).map(resume).collect();
+            watch.owes_farewell = !watch.notifiers.is_empty();
         }
         if watch.is_granted() && !watch.notifiers.is_empty() {
             watch.probe(desk, now);
@@ -419,8 +420,8 @@ impl Inward {
                     kept: Box::new(KeptDialog::of(&kept)),
                 });
             }
+            NotifierOutput::Forget => end_dialog(tag, desk),
             NotifierOutput::Ended(end) => {
-                end_dialog(tag, desk);
                 if matches!(end, NotifierEnd::Gone(_)) {
                     let why = "the watcher's program does not answer, or has forgotten".to_owned();
                     desk.changed(DIRECTION, &self.pair, WatchChange::Failing(why));

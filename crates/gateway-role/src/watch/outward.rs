@@ -51,8 +51,7 @@ pub struct Outward {
     kept: Option<Box<str>>,
     /// Why the SIP side is not asked.
     held: Option<Held>,
-    /// Whether the XMPP user wishes it no more.
-    quits: bool,
+    wish: Wish,
     over: bool,
     /// Whether the table counts it as waiting.
     pub(super) counted: bool,
@@ -63,6 +62,17 @@ pub struct Outward {
 }
 
 const DIRECTION: WatchDirection = WatchDirection::Outward;
+
+/// What the XMPP user wishes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wish {
+    /// To watch.
+    Watches,
+    /// No more; the store knows of it no more, either.
+    Quits,
+    /// To watch again, once it has ended.
+    Returns,
+}
 
 /// What a document says, as far as it can be read.
 #[derive(Debug, Default)]
@@ -94,7 +104,7 @@ impl Outward {
             again: None,
             kept: None,
             held: None,
-            quits: false,
+            wish: Wish::Watches,
             over: false,
             counted: false,
             listed: None,
@@ -128,6 +138,10 @@ impl Outward {
         if let Some(nick) = nick {
             self.subscriber.call_watcher(nick);
         }
+        if self.wish != Wish::Watches {
+            self.wish = Wish::Returns;
+            return self.authorise(Authorisation::Pending, desk);
+        }
         if self.authorisation == Authorisation::Granted && !is_new {
             self.say(PresenceType::Subscribed, desk);
             self.answer_probe(&self.pair.xmpp.clone(), desk);
@@ -146,9 +160,12 @@ impl Outward {
         self.ensure(desk, now);
     }
 
-    /// The XMPP user wishes it no more.
+    /// The XMPP user wishes it no more, whatever becomes of this process before the SIP side has heard so.
     pub fn handle_unsubscribe(&mut self, desk: &mut Desk, now: Now) {
-        (self.again, self.quits) = (None, true);
+        if self.wish != Wish::Quits {
+            desk.record(WatchRecord::Forgotten { direction: DIRECTION, pair: Arc::clone(&self.pair) });
+        }
+        (self.again, self.wish) = (None, Wish::Quits);
         self.subscriber.unsubscribe(now);
         self.drain(desk, now);
     }
@@ -336,6 +353,11 @@ impl Outward {
                 SubscriberOutput::Respond { key, response } => desk.respond(key, response),
                 SubscriberOutput::Pending => {}
                 SubscriberOutput::Notified(_) => self.notified(desk, now),
+                SubscriberOutput::Refused(_) | SubscriberOutput::NoResource(_)
+                    if self.wish != Wish::Watches =>
+                {
+                    self.ended(desk, now);
+                }
                 SubscriberOutput::Refused(why) => self.denied(why, desk),
                 SubscriberOutput::NoResource(why) => self.absent(why, desk, now),
                 SubscriberOutput::Frozen => {}
@@ -343,7 +365,7 @@ impl Outward {
                     self.failing(&trouble.to_string(), desk, now)
                 }
                 SubscriberOutput::Lapsed => self.show(Vec::new(), desk),
-                SubscriberOutput::Unsubscribed if self.quits => self.ended(desk),
+                SubscriberOutput::Unsubscribed if self.wish != Wish::Watches => self.ended(desk, now),
                 // What was held back meanwhile goes on, if it is so no longer.
                 SubscriberOutput::Unsubscribed => self.again = self.held.is_none().then_some(now.moment),
                 SubscriberOutput::Keep(kept) => self.keep(*kept, desk),
@@ -353,7 +375,7 @@ impl Outward {
     }
 
     fn notified(&mut self, desk: &mut Desk, now: Now) {
-        if self.held.is_some() {
+        if self.held.is_some() || self.wish != Wish::Watches {
             self.read = Read::Nothing;
             return;
         }
@@ -429,18 +451,29 @@ impl Outward {
         }
     }
 
-    fn ended(&mut self, desk: &mut Desk) {
+    fn ended(&mut self, desk: &mut Desk, now: Now) {
         self.show(Vec::new(), desk);
-        self.say(PresenceType::Unsubscribed, desk);
         desk.changed(DIRECTION, &self.pair, WatchChange::Ended);
-        desk.record(WatchRecord::Forgotten { direction: DIRECTION, pair: Arc::clone(&self.pair) });
+        if self.wish == Wish::Returns {
+            // To say that it has ended would take back what was asked for since (RFC 6121 §3.1.4).
+            (self.wish, self.again) = (Wish::Watches, Some(now.moment));
+            return desk.changed(DIRECTION, &self.pair, WatchChange::Asked);
+        }
+        self.say(PresenceType::Unsubscribed, desk);
         self.over = true;
     }
 
     fn authorise(&mut self, authorisation: Authorisation, desk: &mut Desk) {
         self.authorisation = authorisation;
         let pair = Arc::clone(&self.pair);
-        desk.record(WatchRecord::Authorisation { direction: DIRECTION, pair, authorisation });
+        self.record(WatchRecord::Authorisation { direction: DIRECTION, pair, authorisation }, desk);
+    }
+
+    /// Keeps a change; of what is wished no more nothing is kept.
+    fn record(&self, record: WatchRecord, desk: &mut Desk) {
+        if self.wish != Wish::Quits {
+            desk.record(record);
+        }
     }
 
     fn keep(&mut self, kept: Kept, desk: &mut Desk) {
@@ -450,12 +483,12 @@ impl Outward {
             self.kept = tag;
         }
         let (pair, kept) = (Arc::clone(&self.pair), Box::new(KeptDialog::of(&kept)));
-        desk.record(WatchRecord::Dialog { direction: DIRECTION, pair, kept });
+        self.record(WatchRecord::Dialog { direction: DIRECTION, pair, kept }, desk);
     }
 
     fn forget_dialog(&mut self, desk: &mut Desk) {
         if let Some(tag) = self.kept.take() {
-            desk.record(WatchRecord::DialogEnded { tag });
+            self.record(WatchRecord::DialogEnded { tag }, desk);
         }
     }
 
@@ -465,7 +498,7 @@ impl Outward {
             available.for_each(|available| available.statuses.clear());
         }
         if let Some(devices) = self.shown.take_names(&devices) {
-            desk.record(WatchRecord::Shown { pair: Arc::clone(&self.pair), devices });
+            self.record(WatchRecord::Shown { pair: Arc::clone(&self.pair), devices }, desk);
         }
         let capabilities = desk.capabilities(self.pair.domain());
         for stanza in self.shown.replace(&self.pair, devices, capabilities) {

@@ -35,7 +35,9 @@ pub enum NotifierOutput {
     Refreshed,
     /// Keep this over a restart.
     Keep(Box<Kept>),
-    /// It is over, and need not be kept; comes once and last.
+    /// What was kept is kept no more: the last NOTIFY is on its way, after which nothing may follow.
+    Forget,
+    /// It is over; comes once and last.
     Ended(NotifierEnd),
 }
 
@@ -217,6 +219,9 @@ impl Notifier {
         }
         if let Some(ending) = &mut self.ending {
             ending.said = true;
+            if ending.end != NotifierEnd::Polled {
+                self.outputs.push_back(NotifierOutput::Forget);
+            }
         }
         (self.under_way, self.owed, self.changed) = (true, false, false);
         self.last = Some(now.moment);
@@ -414,6 +419,9 @@ impl Notifier {
 
     fn finish(&mut self, end: NotifierEnd) {
         self.over = true;
+        if self.ending.is_none() {
+            self.outputs.push_back(NotifierOutput::Forget);
+        }
         self.outputs.push_back(NotifierOutput::Ended(end));
     }
 

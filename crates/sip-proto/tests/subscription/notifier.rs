@@ -60,6 +60,7 @@ impl World {
                 NotifierOutput::Wanted => "wanted".to_owned(),
                 NotifierOutput::Refreshed => "refreshed".to_owned(),
                 NotifierOutput::Keep(_) => "keep".to_owned(),
+                NotifierOutput::Forget => "forget".to_owned(),
                 NotifierOutput::Ended(end) => format!("ended {end:?}"),
             };
             self.heard.push(words);
@@ -150,7 +151,7 @@ fn the_end_of_the_subscriber_is_the_last_notify() {
 
     world.refresh("Expires: 0", 2, 10);
     world.expect(&["NOTIFY 1 active;expires=600 [one]", "respond 200 0", "wanted"]);
-    world.says("closed", 10).expect(&["NOTIFY 2 terminated;reason=timeout [closed]"]);
+    world.says("closed", 10).expect(&["forget", "NOTIFY 2 terminated;reason=timeout [closed]"]);
     world.is_answered(481, 10).expect(&["ended Unsubscribed"]);
     world.refresh("Expires: 600", 3, 11).expect(&["respond 481 "]);
 }
@@ -166,7 +167,7 @@ fn who_does_not_refresh_is_told_that_it_is_over() {
     assert_eq!(world.notifier.poll_timeout(), Some(at(600).moment));
     world.notifier.handle_timeout(at(600));
     world.expect(&["wanted"]);
-    world.says("closed", 600).expect(&["NOTIFY 2 terminated;reason=timeout [closed]"]);
+    world.says("closed", 600).expect(&["forget", "NOTIFY 2 terminated;reason=timeout [closed]"]);
     world.notifier.handle_failure(&Failure::Timeout { target: "h".into() }, at(632));
     world.expect(&["ended Expired"]);
 }
@@ -188,7 +189,7 @@ fn a_subscriber_that_knows_nothing_of_it_has_no_subscription() {
     world.drain();
     world.heard.clear();
 
-    world.is_answered(481, 1).expect(&["ended Gone(481)"]);
+    world.is_answered(481, 1).expect(&["forget", "ended Gone(481)"]);
     assert_eq!(world.notifier.poll_timeout(), None);
     assert!(world.notifier.is_over());
 }
@@ -219,7 +220,7 @@ fn a_refusal_of_the_presentity_is_the_last_word() {
     world.notifier.terminate("giveup", Some(60), at(9));
     world.expect(&["wanted"]);
     world.notifier.notify(None, at(9));
-    world.expect(&["NOTIFY 2 terminated;reason=giveup;retry-after=60 []"]);
+    world.expect(&["forget", "NOTIFY 2 terminated;reason=giveup;retry-after=60 []"]);
     world.is_answered(200, 9).expect(&["ended Terminated(\"giveup\")"]);
 }
 
