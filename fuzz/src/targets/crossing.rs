@@ -11,7 +11,8 @@ use xmpp_types::xml::{Element, Event, Limits, Parser, Printer};
 const HEADER: &[u8] =
     b"<stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' version='1.0'>";
 
-fn stanzas(octets: &[u8]) -> Vec<Element> {
+/// Returns the stanzas of a stream that begins with these octets.
+pub(super) fn stanzas(octets: &[u8]) -> Vec<Element> {
     let mut parser = Parser::new(Limits { stanza_bytes: usize::MAX, ..Limits::AUTHENTICATED });
     parser.feed(HEADER);
     parser.feed(octets);
