@@ -117,7 +117,7 @@ pub(super) fn push_status(
     }
     if text.len() > STATUS_MAX {
         losses.add(Loss::Length);
-        text = &text[..text.floor_char_boundary(STATUS_MAX)];
+        text = text[..text.floor_char_boundary(STATUS_MAX)].trim_end();
     }
     let language = language.filter(|language| is_language(language));
     if statuses.len() == STATUSES_MAX || statuses.iter().any(|known| known.language.as_deref() == language) {
