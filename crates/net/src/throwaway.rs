@@ -1,8 +1,9 @@
-//! An authority to throw away, and certificates of it: for demonstrations, for a laboratory and for tests.
+//! An authority to throw away, certificates of it, and addresses: for demonstrations, for a laboratory and for tests.
 
 use std::fs;
 use std::io;
 use std::io::Write;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,6 +75,20 @@ impl Wish {
         self.not_after = Some(not_after);
         self
     }
+}
+
+/// Returns addresses of this host that were free a moment ago.
+///
+/// # Errors
+/// The system has no free port.
+pub fn free_addresses<const N: usize>(host: Ipv4Addr) -> io::Result<[SocketAddr; N]> {
+    // All are held until all are known, so that they differ.
+    let held = [(); N].map(|()| TcpListener::bind((host, 0)));
+    let mut addresses = [SocketAddr::from((host, 0)); N];
+    for (address, held) in addresses.iter_mut().zip(held.iter()) {
+        *address = held.as_ref().map_err(|why| io::Error::from(why.kind()))?.local_addr()?;
+    }
+    Ok(addresses)
 }
 
 fn owned(names: &[&str]) -> Vec<String> {

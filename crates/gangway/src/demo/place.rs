@@ -1,7 +1,7 @@
 //! Where a demonstration lives: a directory with certificates of a throw-away authority and a configuration.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
@@ -101,18 +101,6 @@ pub struct Ports {
     pub proxy: SocketAddr,
     /// The gateway, for SIP.
     pub gateway: SocketAddr,
-}
-
-/// Returns two addresses that were free a moment ago.
-///
-/// # Errors
-/// The system has none, in words.
-pub fn two_free_addresses() -> Result<[SocketAddr; 2], String> {
-    let free = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|held| Ok((held.local_addr()?, held)));
-    // Both are held until both are known, so that they differ.
-    let found = free().and_then(|one| Ok((one, free()?)));
-    let ((one, _held), (other, _too)) = found.map_err(|why| format!("no free port on 127.0.0.1: {why}"))?;
-    Ok([one, other])
 }
 
 fn text(ports: &Ports) -> String {

@@ -1,6 +1,6 @@
 //! Everything that runs in a demonstration, started and ended together.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -9,11 +9,12 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use net::throwaway::free_addresses;
 use net::{Clock, TlsRegistry};
 
 use super::Side;
 use super::peers::{self, Running, Seen, Surroundings, Wish};
-use super::place::{self, Place, Ports};
+use super::place::{Place, Ports};
 use crate::config;
 use crate::roles::{self, House, Which};
 
@@ -233,7 +234,8 @@ const PATIENCE: Duration = Duration::from_secs(3);
 fn start_roles(place: &Place, [partner, pool]: [SocketAddr; 2]) -> Result<(House, Ports), String> {
     let mut tries_left = 5;
     loop {
-        let [proxy, gateway] = place::two_free_addresses()?;
+        let free = free_addresses(Ipv4Addr::LOCALHOST);
+        let [proxy, gateway] = free.map_err(|why| format!("no free port on 127.0.0.1: {why}"))?;
         let ports = Ports { partner, pool, proxy, gateway };
         place.configure(&ports)?;
         let reading = config::load(&place.configuration())?;

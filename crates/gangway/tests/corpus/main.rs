@@ -8,6 +8,8 @@
 #[path = "../../../sip-types/tests/corpus/input.rs"]
 mod input;
 mod program;
+#[path = "../support/mod.rs"]
+mod support;
 
 use std::collections::VecDeque;
 use std::io::{Read as _, Write as _};

@@ -9,6 +9,8 @@ mod gateway;
 mod house;
 mod siege;
 mod stream_errors;
+#[path = "../support/mod.rs"]
+mod support;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};

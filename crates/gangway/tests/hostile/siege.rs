@@ -11,7 +11,8 @@ use crate::corpus::verdict::{TIMING_MATTERS, is_expected};
 use crate::corpus::{Case, Phase};
 use crate::crowd::{Crowd, PATIENCE};
 use crate::gateway::Gateway;
-use crate::house::{House, host};
+use crate::house::House;
+use crate::support::host;
 
 /// A proxy, those who attack it, its gateway, and a stream that must not notice anything.
 pub struct Siege {
@@ -358,18 +359,13 @@ fn stanza_errors(heard: &str) -> Vec<String> {
 
 /// Opens a stream that stays.
 fn open(crowd: &mut Crowd, house: &House, who: &str) -> ConnectionId {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let connection = crowd.dial(house.direct, Some(client(who)));
-        crowd.wait_for("the proxy answers", |crowd| {
-            crowd.line(connection).is_open || crowd.line(connection).is_over
-        });
-        if crowd.line(connection).is_open {
-            authenticate(crowd, &[connection], who);
-            return connection;
-        }
-        assert!(Instant::now() < deadline, "the proxy listens\n{}", house.log());
-    }
+    let connection = crowd.dial(house.direct, Some(client(who)));
+    crowd.wait_for("the proxy answers", |crowd| {
+        crowd.line(connection).is_open || crowd.line(connection).is_over
+    });
+    assert!(crowd.line(connection).is_open, "the proxy listens\n{}", house.log());
+    authenticate(crowd, &[connection], who);
+    connection
 }
 
 fn start_tls(crowd: &mut Crowd, connections: &[ConnectionId], who: &str) {

@@ -2,25 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::fs::File;
-use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::net::SocketAddr;
+use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::time::{Duration, Instant};
 
-use admin::{Reply, Request, ask};
 use net::TlsRegistry;
-use net::throwaway::{Authority, Wish};
+use net::throwaway::Wish;
 use net::tls::TlsSpec;
 use peer_role::play::Play;
 use xmpp_types::jid::DomainName;
 
+use crate::support::{Place, Running};
+
 /// The program in a directory that goes with it.
 pub struct House {
-    directory: PathBuf,
-    child: Child,
+    // Dropped first, so that nothing is written to a directory that is gone.
+    running: Running,
+    place: Place,
 }
 
 /// Who listens where.
@@ -35,121 +33,63 @@ pub struct Addresses {
     pub partners: BTreeMap<DomainName, SocketAddr>,
 }
 
-/// Returns an address with a host of its own, so that plays at the same time do not take each other's ports.
-pub fn host() -> [u8; 4] {
-    static NEXT: AtomicU8 = AtomicU8::new(1);
-    let [low, high, ..] = std::process::id().to_le_bytes();
-    [127, 64 | (high & 0x3f), low, NEXT.fetch_add(1, Ordering::Relaxed)]
-}
-
-/// Returns two addresses that are free; both are held until both are known, so that they differ.
-pub fn two_free_addresses(host: [u8; 4]) -> Result<[SocketAddr; 2], String> {
-    let free =
-        || TcpListener::bind(SocketAddr::from((host, 0))).and_then(|held| Ok((held.local_addr()?, held)));
-    match (free(), free()) {
-        (Ok((one, _)), Ok((other, _))) => Ok([one, other]),
-        (Err(why), _) | (_, Err(why)) => Err(why.to_string()),
-    }
-}
-
 impl House {
     /// Starts the program as a play wants it, and returns what the peers show and trust.
     pub fn start(play: &Play, addresses: &Addresses) -> Result<(Self, Arc<TlsRegistry>), String> {
-        let SocketAddr::V4(own) = addresses.proxy else { return Err("not IPv4".to_owned()) };
-        let name = own.ip().octets().map(|octet| format!("{octet:02x}")).concat();
-        let directory = std::env::temp_dir().join(format!("play-{name}"));
-        // Perhaps a process of the same number left it.
-        let _ = std::fs::remove_dir_all(&directory);
-        std::fs::create_dir_all(&directory).map_err(|why| why.to_string())?;
-        let authority = Authority::new("Plays").map_err(|why| why.to_string())?;
-        std::fs::write(directory.join("ca.pem"), authority.pem()).map_err(|why| why.to_string())?;
-        let issue = |wish: &Wish| authority.issue(wish).map_err(|why| why.to_string());
-        issue(&Wish::dns(&["s.example"]))?.write(&directory, "s").map_err(|why| why.to_string())?;
-        let mut identities = Vec::new();
-        for domain in addresses.partners.keys() {
-            let issued = issue(&Wish::dns(&[domain.to_ascii()]).xmpp_addr(&[domain.as_str()]))?;
-            identities.push(issued.identity(domain.to_ascii()));
-        }
+        let place = Place::new();
+        let authority = place.authority();
+        let issue = |wish: &Wish| authority.issue(wish).expect("a certificate is issued");
+        issue(&Wish::dns(&["s.example"])).write(&place.path(""), "s").expect("the files can be written");
+        let of = |domain: &DomainName| {
+            let wish = Wish::dns(&[domain.to_ascii()]).xmpp_addr(&[domain.as_str()]);
+            issue(&wish).identity(domain.to_ascii())
+        };
+        let identities = addresses.partners.keys().map(of).collect();
         let registry = TlsRegistry::load(TlsSpec { identities, trusts: vec![authority.trust("plays")] })
             .map_err(|errors| format!("{errors:?}"))?;
-        let file = directory.join("gangway.toml");
-        std::fs::write(file, configuration(play, addresses)?).map_err(|why| why.to_string())?;
-        let child = spawn(&directory)?;
-        let mut house = Self { directory, child };
+        place.write("gangway.toml", &configuration(play, addresses)?);
+        let mut house = Self { running: place.start(RUN), place };
         house.wait_until_ready()?;
         Ok((house, Arc::new(registry)))
     }
 
     /// Kills the program and starts it again.
     pub fn restart(&mut self) -> Result<(), String> {
-        self.kill();
-        self.child = spawn(&self.directory)?;
+        self.running.kill();
+        self.running = self.place.start(RUN);
         self.wait_until_ready()
     }
 
     /// Asks the program to end in good order, and does not wait for it.
     pub fn stop(&mut self) -> Result<(), String> {
-        let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
+        let asked = Command::new("kill").args(["-TERM", &self.running.child.id().to_string()]).status();
         asked.map_err(|why| why.to_string())?.success().then_some(()).ok_or_else(|| "it is gone".to_owned())
     }
 
     /// Waits until the program has ended, and starts it again.
     pub fn start_again(&mut self) -> Result<(), String> {
-        let ended = self.child.wait().map_err(|why| why.to_string())?;
+        let ended = self.running.child.wait().map_err(|why| why.to_string())?;
         if !ended.success() {
             return Err(format!("the program ended badly:\n{}", self.log()));
         }
-        self.child = spawn(&self.directory)?;
+        self.running = self.place.start(RUN);
         self.wait_until_ready()
     }
 
     /// Returns what the program has logged.
     pub fn log(&self) -> String {
-        std::fs::read_to_string(self.directory.join("log")).unwrap_or_default()
-    }
-
-    fn kill(&mut self) {
-        // One that has ended needs no killing.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.running.log()
     }
 
     fn wait_until_ready(&mut self) -> Result<(), String> {
-        let socket = self.directory.join("admin.sock");
-        let deadline = Instant::now() + Duration::from_secs(30);
-        loop {
-            if let Ok(Reply::Status(status)) = ask(&socket, &Request::Status)
-                && status.gateway.is_some_and(|gateway| gateway.links.iter().all(|link| link.open))
-            {
-                return Ok(());
-            }
-            if self.child.try_wait().map_err(|why| why.to_string())?.is_some() || Instant::now() > deadline {
-                return Err(format!("the program is not ready:\n{}", self.log()));
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        let is_ready = |status: &admin::Status| {
+            status.gateway.as_ref().is_some_and(|gateway| gateway.links.iter().all(|link| link.open))
+        };
+        self.running.until_answered(&self.place.path("admin.sock"), is_ready).map(drop)
     }
 }
 
-impl Drop for House {
-    fn drop(&mut self) {
-        self.kill();
-        let _ = std::fs::remove_dir_all(&self.directory);
-    }
-}
-
-fn spawn(directory: &PathBuf) -> Result<Child, String> {
-    let log = File::options().create(true).append(true).open(directory.join("log"));
-    Command::new(env!("CARGO_BIN_EXE_gangway"))
-        .args(["run", "--config", "gangway.toml"])
-        .current_dir(directory)
-        .env_remove("JOURNAL_STREAM")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(log.map_err(|why| why.to_string())?)
-        .spawn()
-        .map_err(|why| why.to_string())
-}
+const RUN: &[&str] = &["run", "--config", "gangway.toml"];
 
 /// What a play sets, table by table.
 #[derive(Default)]

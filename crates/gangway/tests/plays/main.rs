@@ -6,6 +6,8 @@
 mod house;
 mod peers;
 mod stage;
+#[path = "../support/mod.rs"]
+mod support;
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};

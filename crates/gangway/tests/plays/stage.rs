@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use clock_types::Ids;
 use net::ListenerKind;
+use net::throwaway::free_addresses;
 use net_types::{Identity, Trust};
 use peer_role::play::{Fault, Heard, Play, SipLines, Stage};
 use peer_role::{Acks, Proves, Said, SipActor, SipActorSettings, Stanzas, XmppServer, XmppSettings};
@@ -15,8 +16,9 @@ use xmpp_types::jid::{DomainName, Jid};
 use xmpp_types::stanza;
 use xmpp_types::xml::Element;
 
-use crate::house::{Addresses, House, host, two_free_addresses};
+use crate::house::{Addresses, House};
 use crate::peers::{Running, XmppWish, bind};
+use crate::support::host;
 
 /// The program between the servers of a play.
 pub struct RealStage {
@@ -50,7 +52,7 @@ impl RealStage {
         for domain in domains {
             sockets.insert(domain.clone(), bind(host, ListenerKind::Tcp)?);
         }
-        let [proxy, gateway] = two_free_addresses(host)?;
+        let [proxy, gateway] = free_addresses(host.into()).map_err(|why| why.to_string())?;
         let addresses = Addresses {
             proxy,
             gateway,

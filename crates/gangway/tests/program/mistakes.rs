@@ -2,7 +2,8 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use crate::support::{Place, in_step};
+use crate::files::in_step;
+use crate::support::Place;
 
 #[track_caller]
 fn said(name: &str) {

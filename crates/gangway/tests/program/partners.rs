@@ -4,8 +4,9 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use admin::{Reply, Request, ask};
 
-use crate::run::{free_port, until_answered};
-use crate::support::{Place, in_step};
+use crate::files::in_step;
+use crate::run::{free_address, until_answered};
+use crate::support::Place;
 
 const BEFORE: &str = include_str!("../partners/before.toml");
 
@@ -161,9 +162,9 @@ fn a_hang_up_signal_puts_the_file_in_effect() {
         "gangway.toml",
         &BEFORE.replace("[proxy.limits]", "[[proxy.partner]]\ndomain = \"new.example\"\n[proxy.limits]"),
     );
-    until_hang_up_is_heard(child.0.id());
+    until_hang_up_is_heard(child.child.id());
 
-    let signal = std::process::Command::new("kill").args(["-HUP", &child.0.id().to_string()]).status();
+    let signal = std::process::Command::new("kill").args(["-HUP", &child.child.id().to_string()]).status();
 
     assert!(signal.unwrap().success());
     until_answered(&place.path("admin.sock"), &mut child, |status| partners(status) == Some(3));
@@ -210,11 +211,11 @@ fn a_test_is_one_object_for_those_who_want_json() {
 #[test]
 fn a_test_of_another_gangway_passes_every_stage() {
     let place = place();
-    let port = free_port();
-    place.write("other.toml", &OTHER.replace("PORT", &port));
+    let address = free_address();
+    place.write("other.toml", &OTHER.replace("ADDRESS", &address));
     let mut other = place.start(&["proxy", "--config", "other.toml"]);
     until_answered(&place.path("other.sock"), &mut other, |_| true);
-    let host = format!("host=127.0.0.1:{port}");
+    let host = format!("host={address}");
     place.partner(&["add", "other.example", "--set", &host, "--set", "allow-private-addresses=true"]);
 
     let (code, said) = place.partner(&["test", "other.example"]);
@@ -252,7 +253,7 @@ const OTHER: &str = r#"
 domains = ["other.example"]
 identities = ["other"]
 trust = "lab"
-listen = ["127.0.0.1:PORT"]
+listen = ["ADDRESS"]
 
 [[proxy.partner]]
 domain = "example.com"

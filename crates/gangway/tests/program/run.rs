@@ -1,13 +1,12 @@
 //! The program runs, answers and ends.
 
-use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 use std::process::{Command, ExitStatus};
-use std::time::{Duration, Instant};
 
 use admin::{Reply, Request, ask};
+use net::throwaway::free_addresses;
 
-use crate::support::{Place, Running};
+use crate::support::{Place, Running, host};
 
 pub const BOTH: &str = r#"
 [proxy]
@@ -58,9 +57,9 @@ fn both_roles_run_answer_and_end_when_asked() {
     let level = place.run(&["log-level", "debug", "--config", "gangway.toml"]);
     let reload = place.run(&["reload", "--config", "gangway.toml"]);
     let stop = place.run(&["stop", "--config", "gangway.toml", "--json"]);
-    let ended = child.0.wait().unwrap();
+    let ended = child.child.wait().unwrap();
 
-    assert_eq!(status.pid, child.0.id());
+    assert_eq!(status.pid, child.child.id());
     assert_eq!(status.proxy.unwrap().partners, 1);
     let text = |output: &std::process::Output| String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(text(&shown).contains("proxy: open"), "{}", text(&shown));
@@ -68,15 +67,15 @@ fn both_roles_run_answer_and_end_when_asked() {
     assert_eq!(text(&level), "debug\n");
     assert!(text(&reload).starts_with("read again"), "{}", text(&reload));
     assert!(text(&stop).contains("\"reply\": \"done\""), "{}", text(&stop));
-    assert!(ended.success(), "{}", log(child));
+    assert!(ended.success(), "{}", child.log());
     assert!(!place.path("admin.sock").exists());
 }
 
 #[test]
 fn two_processes_are_joined_over_mutual_tls_and_end_on_sigterm() {
-    let (place, port) = (Place::new().with_certificates(), free_port());
-    place.write("proxy.toml", &apart(&PROXY.replace("PORT", &port), "proxy.sock"));
-    place.write("gateway.toml", &apart(&GATEWAY.replace("PORT", &port), "gateway.sock"));
+    let (place, address) = (Place::new().with_certificates(), free_address());
+    place.write("proxy.toml", &apart(&PROXY.replace("ADDRESS", &address), "proxy.sock"));
+    place.write("gateway.toml", &apart(&GATEWAY.replace("ADDRESS", &address), "gateway.sock"));
     let mut gateway = place.start(&["gateway", "--config", "gateway.toml"]);
     let mut proxy = place.start(&["proxy", "--config", "proxy.toml"]);
 
@@ -98,10 +97,10 @@ fn two_processes_are_joined_over_mutual_tls_and_end_on_sigterm() {
 
 #[test]
 fn a_gateway_that_the_proxy_does_not_list_is_refused_and_both_say_so() {
-    let (place, port) = (Place::new().with_certificates(), free_port());
-    let strict = PROXY.replace("PORT", &port).replace("gateway.example.com", "another.example.com");
+    let (place, address) = (Place::new().with_certificates(), free_address());
+    let strict = PROXY.replace("ADDRESS", &address).replace("gateway.example.com", "another.example.com");
     place.write("proxy.toml", &apart(&strict, "proxy.sock"));
-    place.write("gateway.toml", &apart(&GATEWAY.replace("PORT", &port), "gateway.sock"));
+    place.write("gateway.toml", &apart(&GATEWAY.replace("ADDRESS", &address), "gateway.sock"));
     let mut proxy = place.start(&["proxy", "--config", "proxy.toml"]);
     until_answered(&place.path("proxy.sock"), &mut proxy, |_| true);
 
@@ -133,7 +132,7 @@ fn a_reload_of_a_wrong_file_keeps_what_is_in_effect_and_says_why() {
     let Reply::Partners { partners } = partners else { panic!("{partners:?}") };
     assert_eq!(partners[0].domain, "partner.example");
     ask(&place.path("admin.sock"), &Request::Stop).unwrap();
-    assert!(child.0.wait().unwrap().success(), "{}", log(child));
+    assert!(child.child.wait().unwrap().success(), "{}", child.log());
 }
 
 #[test]
@@ -169,7 +168,7 @@ fn who_may_federate_is_read_again_and_the_running_process_says_why() {
     assert!(text(&after).contains("staff, line 2\n(as the running gateway has it)"), "{after:?}");
     assert_eq!(after.status.code(), Some(0));
     assert!(text(&stranger).contains("no SIP domain that is served here"), "{stranger:?}");
-    assert!(child.0.wait().unwrap().success(), "{}", log(child));
+    assert!(child.child.wait().unwrap().success(), "{}", child.log());
 }
 
 #[test]
@@ -191,7 +190,7 @@ fn a_reload_says_what_needs_a_restart() {
         note,
         "read again: in effect, but for `hold-time` of `[gateway]`, `[[gateway.listen]]`: that needs a restart"
     );
-    assert!(child.0.wait().unwrap().success(), "{}", log(child));
+    assert!(child.child.wait().unwrap().success(), "{}", child.log());
 }
 
 #[test]
@@ -234,7 +233,7 @@ listen = ["127.0.0.1:0"]
 domain = "partner.example"
 
 [proxy.link]
-listen = "127.0.0.1:PORT"
+listen = "ADDRESS"
 identity = "good"
 trust = "lab"
 gateways = ["gateway.example.com"]
@@ -246,7 +245,7 @@ name = "gateway.example.com"
 store = "gateway.db"
 
 [[gateway.link]]
-proxy = "127.0.0.1:PORT"
+proxy = "ADDRESS"
 proxy-name = "edge.example.com"
 identity = "good"
 trust = "lab"
@@ -268,52 +267,32 @@ fn apart(role: &str, socket: &str) -> String {
     format!("{role}\n{files}[admin]\nsocket = \"{socket}\"\n")
 }
 
-pub fn free_port() -> String {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    listener.local_addr().expect("it is bound").port().to_string()
+pub fn free_address() -> String {
+    let [address] = free_addresses(host().into()).expect("a port is free");
+    address.to_string()
 }
 
-fn terminate(mut child: Running) -> (ExitStatus, String) {
-    let sent = Command::new("kill").args(["-TERM", &child.0.id().to_string()]).status();
+fn terminate(mut running: Running) -> (ExitStatus, String) {
+    let sent = Command::new("kill").args(["-TERM", &running.child.id().to_string()]).status();
     assert!(sent.expect("there is a kill").success());
-    let ended = child.0.wait().expect("it is ours");
-    (ended, log(child))
+    let ended = running.child.wait().expect("it is ours");
+    (ended, running.log())
 }
 
-/// Reads what the process writes until a line has `words`.
-pub fn first_line_with(child: &mut Running, words: &str) -> String {
-    let stderr = child.0.stderr.as_mut().expect("it was asked for");
-    let mut lines = BufReader::new(stderr).lines().map_while(Result::ok);
-    lines.find(|line| line.contains(words)).unwrap_or_else(|| panic!("it never said {words}"))
+/// Waits until the process has written a line with `words`.
+#[track_caller]
+pub fn first_line_with(running: &mut Running, words: &str) -> String {
+    let found =
+        |running: &Running| running.log().lines().find(|line| line.contains(words)).map(str::to_owned);
+    running.until(found).unwrap_or_else(|why| panic!("{words}: {why}"))
 }
 
 /// Asks until the answer is as wanted; the process must not end meanwhile.
 #[track_caller]
 pub fn until_answered(
     socket: &Path,
-    child: &mut Running,
+    running: &mut Running,
     wanted: impl Fn(&admin::Status) -> bool,
 ) -> admin::Status {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    loop {
-        if let Ok(Reply::Status(status)) = ask(socket, &Request::Status)
-            && wanted(&status)
-        {
-            return status;
-        }
-        let ended = child.0.try_wait().expect("it is ours");
-        if ended.is_some() || Instant::now() > deadline {
-            let _ = child.0.kill();
-            let mut said = String::new();
-            child.0.stderr.take().expect("it was asked for").read_to_string(&mut said).expect("it is text");
-            panic!("it ended ({ended:?}) or was never as wanted:\n{said}");
-        }
-        std::thread::yield_now();
-    }
-}
-
-fn log(mut child: Running) -> String {
-    let mut said = String::new();
-    let _ = child.0.stderr.take().map(|mut stderr| stderr.read_to_string(&mut said));
-    said
+    running.until_answered(socket, wanted).unwrap_or_else(|why| panic!("{why}"))
 }

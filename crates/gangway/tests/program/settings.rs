@@ -4,7 +4,7 @@ use std::path::Path;
 
 use gangway::config::{self, Severity, example};
 
-use crate::support::in_step;
+use crate::files::in_step;
 
 #[test]
 fn the_example_has_no_mistake_but_its_missing_files() {

@@ -38,10 +38,11 @@ fn a_message_is_followed_across_both_protocols() {
 
     let mut command =
         place.command(&["trace", "bob@example.com", "--follow", "--bodies", "--config", "gangway.toml"]);
-    let mut follower = Running(command.stdout(Stdio::piped()).spawn().unwrap());
+    let follower = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut follower = Running { child: follower, log: place.path("trace.log") };
     let audit = first_line_with(&mut child, "somebody watches");
     phone.send_to(text_from_bob("c1", "Hi Ann").as_bytes(), format!("127.0.0.1:{port}")).unwrap();
-    let mut lines = BufReader::new(follower.0.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let mut lines = BufReader::new(follower.child.stdout.take().unwrap()).lines().map_while(Result::ok);
     let mut next =
         |words: &str| lines.find(|line| line.contains(words)).unwrap_or_else(|| panic!("no {words}"));
 
