@@ -98,11 +98,17 @@ pub struct Kept {
 
 impl Kept {
     /// Returns the dialog as a process after a crash may use it: further on in its numbers, because the last
-    /// ones may not have been kept (RFC 3261 §12.2.1.1: higher, by any amount).
-    fn revived(self) -> Parts {
+    /// ones may not have been kept (RFC 3261 §12.2.1.1: higher, by any amount). The clock sees to it that it is also
+    /// further on than a process before this one that kept nothing: four a second are more than it can have used.
+    fn revived(self, now: Now) -> Parts {
         const GAP: u32 = 1000;
+        const YEAR_2026: i64 = 1_767_225_600_000;
+        const QUARTER_OF_A_SECOND: i64 = 250;
         let mut parts = self.dialog;
-        parts.local_seq = parts.local_seq.saturating_add(GAP).min(i32::MAX as u32);
+        let quarters = (now.date.unix_millis() - YEAR_2026) / QUARTER_OF_A_SECOND;
+        let by_clock = u32::try_from(quarters).unwrap_or(0);
+        // The clock does not reach so far before 2043, and by then nothing is left of it.
+        parts.local_seq = parts.local_seq.saturating_add(GAP).max(by_clock).min(i32::MAX as u32);
         parts
     }
 

@@ -128,7 +128,7 @@ impl Notifier {
     pub fn resume(kept: Kept, contact: NameAddr, settings: Arc<Settings>, now: Now) -> Self {
         let expires = now.moment + kept.left(now);
         let (event, authorised) = (kept.event.clone(), kept.authorised);
-        let dialog = Dialog::from_parts(kept.revived());
+        let dialog = Dialog::from_parts(kept.revived(now));
         Self::placed(dialog, contact, event, authorised, expires, settings)
     }
 

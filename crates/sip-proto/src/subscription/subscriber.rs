@@ -165,7 +165,7 @@ impl Subscriber {
         }
         subscriber.wanted = true;
         let pending = !kept.authorised;
-        let mut live = Live::new(Dialog::from_parts(kept.revived()), pending, now.moment + left);
+        let mut live = Live::new(Dialog::from_parts(kept.revived(now)), pending, now.moment + left);
         live.refresh = now.moment + if refresh_in < left { refresh_in } else { Duration::ZERO };
         subscriber.state = State::Live(Box::new(live));
         subscriber
