@@ -414,6 +414,7 @@ impl Gateway {
             }
             LinkEvent::Settled(Sent::Message(number)) => self.to_xmpp.handle_settled(number, now),
             LinkEvent::Settled(Sent::Report(number)) => self.to_sip.handle_reported(number, now),
+            LinkEvent::Settled(Sent::Word(name)) => self.watches.handle_told(name),
             LinkEvent::Settled(Sent::Courtesy) => {}
             LinkEvent::Partners { link, table } => self.handle_partners(link, table, now),
         }

@@ -18,6 +18,7 @@ use xmpp_types::xml::Element;
 use crate::delivery::Number;
 use crate::notice::Notice;
 use crate::settings::ProxyLink;
+use crate::watch::WatchWord;
 
 /// How long dialling a proxy may take, handshake included.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
@@ -29,6 +30,8 @@ pub enum Sent {
     Message(Number),
     /// The error stanza of a message from XMPP.
     Report(Number),
+    /// What a SIP user decided about who may watch him.
+    Word(WatchWord),
     /// An answer whose fate changes nothing.
     Courtesy,
 }

@@ -168,6 +168,9 @@ impl Gateway {
                     self.show(&pair, stanza, now);
                 }
             }
+            Effect::Word { name, pair, stanza } => {
+                self.links.send(stanza, Sent::Word(name), || format!("{} {}", pair.sip, pair.xmpp), now);
+            }
             Effect::Send { name, request, domain } => {
                 let settings = Arc::clone(&self.settings);
                 match settings.domain(&domain) {

@@ -16,8 +16,8 @@ use xmpp_proto::link::PartnerKind;
 use xmpp_types::jid::{DomainName, Jid};
 use xmpp_types::xml::Element;
 
-use super::effect::{Effect, WatchChange, WatchRequest};
-use super::record::{WatchDirection, WatchRecord};
+use super::effect::{Effect, WatchChange, WatchRequest, WatchWord};
+use super::record::{Authorisation, WatchDirection, WatchRecord};
 use crate::answers;
 use crate::conversation::{Pair, contact};
 use crate::partners::Partners;
@@ -49,6 +49,9 @@ pub struct Desk {
     /// Our requests that have no answer.
     pub requests: BTreeMap<WatchRequest, Asker>,
     next_request: u64,
+    /// What SIP users decided, on its way to the XMPP side.
+    pub words: BTreeMap<WatchWord, (Slot, Authorisation)>,
+    next_word: u64,
     pub outputs: VecDeque<Effect>,
     /// Domains whose servers take datagrams only: what does not fit into one may be lost.
     narrow: BTreeSet<DomainName>,
@@ -67,6 +70,8 @@ impl Desk {
             ids,
             requests: BTreeMap::new(),
             next_request: 0,
+            words: BTreeMap::new(),
+            next_word: 0,
             outputs: VecDeque::new(),
         }
     }
@@ -92,6 +97,13 @@ impl Desk {
 
     pub fn stanza(&mut self, pair: &Arc<Pair>, stanza: Element) {
         self.outputs.push_back(Effect::Stanza { pair: Arc::clone(pair), stanza });
+    }
+
+    pub fn word(&mut self, slot: Slot, authorisation: Authorisation, pair: &Arc<Pair>, stanza: Element) {
+        self.next_word += 1;
+        let name = WatchWord(self.next_word);
+        self.words.insert(name, (slot, authorisation));
+        self.outputs.push_back(Effect::Word { name, pair: Arc::clone(pair), stanza });
     }
 
     pub fn record(&mut self, record: WatchRecord) {

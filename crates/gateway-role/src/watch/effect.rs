@@ -16,11 +16,24 @@ use crate::conversation::Pair;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WatchRequest(pub u64);
 
+/// Names what a SIP user decided, on its way to the XMPP side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WatchWord(pub u64);
+
 /// What watches want done, in order.
 #[derive(Clone, Debug)]
 pub enum Effect {
     /// A presence stanza for the XMPP side.
     Stanza {
+        /// Between whom.
+        pair: Arc<Pair>,
+        /// The stanza.
+        stanza: Element,
+    },
+    /// What the SIP user decided, for the XMPP side; that it was heard there goes to `handle_told`.
+    Word {
+        /// Its name.
+        name: WatchWord,
         /// Between whom.
         pair: Arc<Pair>,
         /// The stanza.

@@ -90,10 +90,29 @@ impl Inward {
             watch.notifiers = dialogs.take(DIALOGS_MAX).map(resume).collect();
             watch.owes_farewell = !watch.notifiers.is_empty();
         }
-        if watch.is_granted() && !watch.notifiers.is_empty() {
-            watch.probe(desk, now);
+        if !watch.notifiers.is_empty() {
+            watch.go_on(desk, now);
         }
         watch
+    }
+
+    /// What a crash may have kept from being said is said again.
+    fn go_on(&mut self, desk: &mut Desk, now: Now) {
+        match self.authorisation {
+            Some(Authorisation::Granted) => {
+                for notifier in &mut self.notifiers {
+                    notifier.authorise(now);
+                }
+                self.probe(desk, now);
+            }
+            Some(Authorisation::Pending) => {
+                self.asked = Some(now.moment);
+                desk.stanza(&self.pair, self.stanza(PresenceType::Subscribe));
+            }
+            Some(Authorisation::Denied) => self.terminate("rejected", None, desk, now),
+            None => {}
+        }
+        self.drain(desk, now);
     }
 
     /// Takes a SUBSCRIBE that begins a dialog, or only asks once.
@@ -360,7 +379,9 @@ impl Inward {
 
     /// Asks the server for what is not known, or not known to be true any more.
     fn refresh(&mut self, desk: &mut Desk, now: Now) {
-        if self.heard.is_none_or(|heard| heard.moment + FRESH <= now.moment) {
+        // What came by itself after a restart may not be all there is.
+        let is_fresh = |heard: Now| self.probed.is_some() && now.moment < heard.moment + FRESH;
+        if !self.heard.is_some_and(is_fresh) {
             self.probe(desk, now);
         }
     }

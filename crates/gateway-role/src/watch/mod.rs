@@ -26,7 +26,7 @@ mod show;
 mod state;
 mod table;
 
-pub use effect::{Effect, WatchChange, WatchRequest};
+pub use effect::{Effect, WatchChange, WatchRequest, WatchWord};
 pub use record::{Authorisation, KeptDialog, KeptWatch, WatchDirection, WatchRecord};
 pub use settings::WatchSettings;
 pub use state::WatchState;

@@ -382,20 +382,17 @@ impl Outward {
         self.heard = Some(now.date);
         (self.stale, self.again) = (None, None);
         if self.authorisation != Authorisation::Granted {
-            self.authorise(Authorisation::Granted, desk);
             desk.changed(DIRECTION, &self.pair, WatchChange::Granted);
             let subscribed = self.stanza(PresenceType::Subscribed);
             let nick = match &self.read {
                 Read::Seen(seen) => seen.display_name.as_deref().and_then(nick_element),
                 Read::Nothing | Read::Refused(_) => None,
             };
-            desk.stanza(
-                &self.pair,
-                match nick {
-                    Some(nick) => subscribed.with_child(nick.value),
-                    None => subscribed,
-                },
-            );
+            let subscribed = match nick {
+                Some(nick) => subscribed.with_child(nick.value),
+                None => subscribed,
+            };
+            self.decided(Authorisation::Granted, subscribed, desk);
         }
         let devices = match std::mem::take(&mut self.read) {
             Read::Refused(why) => return self.unreadable(why, desk, now),
@@ -423,9 +420,8 @@ impl Outward {
     }
 
     fn denied(&mut self, why: String, desk: &mut Desk) {
-        self.authorise(Authorisation::Denied, desk);
         self.show(Vec::new(), desk);
-        self.say(PresenceType::Unsubscribed, desk);
+        self.decided(Authorisation::Denied, self.stanza(PresenceType::Unsubscribed), desk);
         desk.changed(DIRECTION, &self.pair, WatchChange::Denied(why));
     }
 
@@ -461,6 +457,20 @@ impl Outward {
         }
         self.say(PresenceType::Unsubscribed, desk);
         self.over = true;
+    }
+
+    /// The SIP user has decided. That is kept when the XMPP side has heard it: a process that crashes before asks the SIP
+    /// side once more.
+    fn decided(&mut self, authorisation: Authorisation, stanza: Element, desk: &mut Desk) {
+        self.authorisation = authorisation;
+        desk.word(self.slot, authorisation, &self.pair, stanza);
+    }
+
+    /// The XMPP side has heard what the SIP user decided.
+    pub fn handle_told(&mut self, authorisation: Authorisation, desk: &mut Desk) {
+        if self.authorisation == authorisation && self.wish == Wish::Watches {
+            self.authorise(authorisation, desk);
+        }
     }
 
     fn authorise(&mut self, authorisation: Authorisation, desk: &mut Desk) {

@@ -20,7 +20,7 @@ use xmpp_types::stanza_error::StanzaError;
 use xmpp_types::xml::Element;
 
 use super::desk::{Asker, Desk, Slot};
-use super::effect::{Effect, WatchRequest};
+use super::effect::{Effect, WatchRequest, WatchWord};
 use super::inward::{Inward, gone};
 use super::outward::Outward;
 use super::record::{KeptWatch, WatchDirection};
@@ -233,6 +233,13 @@ impl Watches {
         let tag = request.to().tag().unwrap_or_default();
         if let Some(slot) = self.outward_by_tag.get(tag).copied() {
             self.in_outward(slot, |watch, desk| watch.handle_notify(None, request, desk, now));
+        }
+    }
+
+    /// Learns that the XMPP side has heard what a SIP user decided.
+    pub fn handle_told(&mut self, name: WatchWord) {
+        if let Some((slot, authorisation)) = self.desk.words.remove(&name) {
+            self.in_outward(slot, |watch, desk| watch.handle_told(authorisation, desk));
         }
     }
 

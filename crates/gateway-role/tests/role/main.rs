@@ -10,6 +10,7 @@ mod policy;
 mod presence;
 mod strangers;
 mod talk;
+mod watch_crashes;
 mod watch_documents;
 mod watch_rows_inward;
 mod watch_rows_outward;

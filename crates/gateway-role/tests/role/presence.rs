@@ -1,5 +1,6 @@
 //! What both sides of a watch say, and what they hear.
 
+use gateway_role::{KeptWatch, Record, Recovered, WatchRecord};
 use xmpp_types::xml::Element;
 
 use crate::world::{World, header};
@@ -25,6 +26,9 @@ pub fn heard(world: &mut World) -> Vec<String> {
     };
     world.store();
     let stanzas = std::mem::take(&mut world.stanzas);
+    for (n, _) in &stanzas {
+        world.partner_has(*n);
+    }
     stanzas.iter().map(|(_, stanza)| words(stanza)).collect()
 }
 
@@ -87,7 +91,7 @@ pub fn watched() -> (World, String) {
     presence(&mut world, "", "");
     let notify = world.expect_sip();
     world.answer(&notify, "200 OK");
-    world.all_is_stored();
+    world.store();
     world.stanzas.clear();
     let tag = header(&answer, "To").split(";tag=").nth(1).unwrap().to_owned();
     (world, format!(";tag={tag}"))
@@ -102,4 +106,29 @@ pub fn watching() -> (World, String) {
     notify(&mut world, &request, 1, "active;expires=3600", &open("ID-pc", ""));
     assert_eq!(heard(&mut world), ["subscribed bob@s.example", "available bob@s.example/pc"]);
     (world, request)
+}
+
+/// What is left of a watch after a crash, from what the disk got.
+pub fn left(records: Vec<Record>) -> Recovered {
+    let mut watch = None::<KeptWatch>;
+    for record in records {
+        let Record::Watch(record) = record else { continue };
+        match *record {
+            WatchRecord::Authorisation { direction, pair, authorisation } => {
+                let new =
+                    || KeptWatch { direction, pair, authorisation, shown: Vec::new(), dialogs: Vec::new() };
+                watch.get_or_insert_with(new).authorisation = authorisation;
+            }
+            WatchRecord::Forgotten { .. } => watch = None,
+            other => {
+                let Some(watch) = &mut watch else { continue };
+                match other {
+                    WatchRecord::Dialog { kept, .. } => watch.dialogs = vec![*kept],
+                    WatchRecord::Shown { devices, .. } => watch.shown = devices,
+                    _ => watch.dialogs.clear(),
+                }
+            }
+        }
+    }
+    Recovered { watches: watch.into_iter().collect(), ..Recovered::default() }
 }
