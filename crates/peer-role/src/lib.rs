@@ -7,6 +7,7 @@
 mod actor;
 mod audit;
 pub mod play;
+pub mod presence;
 pub mod raw;
 mod said;
 mod sip;
@@ -15,8 +16,8 @@ mod xmpp;
 pub use actor::{SipActor, SipActorSettings};
 pub use audit::{Auditor, Tap};
 pub use said::Said;
-pub use sip::{Answers, Manner, SessionManners, SipSettings, SipUserAgent};
-pub use xmpp::{Acks, NO_SUCH_USER, Proves, Stanzas, XmppServer, XmppSettings};
+pub use sip::{Answers, Manner, Presence, PresenceManners, SessionManners, SipSettings, SipUserAgent};
+pub use xmpp::{Acks, NO_SUCH_USER, Proves, Roster, Stanzas, XmppServer, XmppSettings};
 
 use net_types::Order;
 

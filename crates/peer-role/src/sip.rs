@@ -3,6 +3,7 @@
 //! It answers requests for its users as they are told to behave, and sends the texts that they type. It is one
 //! user agent for a whole domain, so that no proxy has to stand between.
 
+mod presence;
 mod windows;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -17,8 +18,10 @@ use sip_proto::session::About;
 use sip_types::header::{CallId, ContentType, NameAddr};
 use sip_types::{HeaderName, HeaderText, Method, Request, Response, SipUri, Uri, reason_phrase};
 
+pub use self::presence::{Presence, PresenceManners};
 pub use self::windows::Manner;
 
+use self::presence::PresenceOutput;
 use self::windows::{WindowOutput, Windows};
 use crate::audit::Tap;
 use crate::{Output, Said};
@@ -45,6 +48,8 @@ pub struct SipSettings {
     pub users: BTreeMap<String, Answers>,
     /// Whether they talk in sessions, and where those are reached.
     pub sessions: Option<SessionManners>,
+    /// Whether they do presence, and how; without, SUBSCRIBE is not known.
+    pub presence: Option<PresenceManners>,
 }
 
 /// How users talk in sessions.
@@ -68,6 +73,9 @@ pub struct SipUserAgent {
     windows: Option<Windows>,
     /// Requests of sessions.
     asked: BTreeMap<RequestKey, (u64, About)>,
+    presence: Option<Presence>,
+    /// Requests of presence.
+    subscribed: BTreeMap<RequestKey, u64>,
     tap: Tap,
     /// Answers that wait for their time.
     later: BTreeMap<(Moment, u64), (ServerKey, Response)>,
@@ -87,6 +95,8 @@ impl SipUserAgent {
             sent: BTreeMap::new(),
             windows: settings.sessions.map(|how| Windows::new(how.manners, how.place)),
             asked: BTreeMap::new(),
+            presence: settings.presence.map(Presence::new),
+            subscribed: BTreeMap::new(),
             tap: Tap::default(),
             later: BTreeMap::new(),
             outputs: VecDeque::new(),
@@ -116,6 +126,9 @@ impl SipUserAgent {
         if let Some(windows) = &mut self.windows {
             windows.handle_timeout(&mut self.ids, now);
         }
+        if let Some(presence) = &mut self.presence {
+            presence.handle_timeout(&mut self.ids, now);
+        }
         self.endpoint.handle_timeout(now);
         self.drain(now);
     }
@@ -137,6 +150,23 @@ impl SipUserAgent {
             Some(request) => self.send_request(request, id, now),
             None => self.say(Said::Refused { id: id.to_owned(), answer: "not a SIP address".to_owned() }),
         }
+    }
+
+    /// Returns the presence of our users, if they do any.
+    #[must_use]
+    pub const fn presence(&self) -> Option<&Presence> {
+        self.presence.as_ref()
+    }
+
+    /// Lets a user, or the server, do something with presence; `None` if nobody does any.
+    pub fn with_presence<T>(
+        &mut self,
+        deed: impl FnOnce(&mut Presence, &mut Ids) -> T,
+        now: Now,
+    ) -> Option<T> {
+        let result = deed(self.presence.as_mut()?, &mut self.ids);
+        self.drain(now);
+        Some(result)
     }
 
     /// Sends a request of any kind in a transaction of its own; its final answer is told under `id`.
@@ -164,7 +194,8 @@ impl SipUserAgent {
     pub fn poll_timeout(&self) -> Option<Moment> {
         let later = self.later.first_key_value().map(|((at, _), _)| *at);
         let windows = self.windows.as_ref().and_then(Windows::poll_timeout);
-        earliest(windows, earliest(later, self.endpoint.poll_timeout()))
+        let presence = self.presence.as_ref().and_then(Presence::poll_timeout);
+        earliest(earliest(presence, windows), earliest(later, self.endpoint.poll_timeout()))
     }
 
     fn message(&mut self, from: &str, to: &str, text: &str, id: &str) -> Option<Request> {
@@ -182,6 +213,10 @@ impl SipUserAgent {
         loop {
             if let Some(output) = self.windows.as_mut().and_then(Windows::poll_output) {
                 self.carry_out(output, now);
+                continue;
+            }
+            if let Some(output) = self.presence.as_mut().and_then(Presence::poll_output) {
+                self.carry_out_presence(output, now);
                 continue;
             }
             let Some(output) = self.endpoint.poll_output() else { return };
@@ -232,7 +267,30 @@ impl SipUserAgent {
         }
     }
 
+    fn carry_out_presence(&mut self, output: PresenceOutput, now: Now) {
+        match output {
+            PresenceOutput::Send(number, request) => {
+                self.next_key += 1;
+                let key = RequestKey(self.next_key);
+                self.subscribed.insert(key, number);
+                self.endpoint.send(key, *request, &self.route.clone(), now);
+            }
+            PresenceOutput::Respond(after, key, response) if after.is_zero() => {
+                self.endpoint.respond(key, *response, now);
+            }
+            PresenceOutput::Respond(after, key, response) => {
+                self.next_key += 1;
+                self.later.insert((now.moment + after, self.next_key), (key, *response));
+            }
+            PresenceOutput::Note(note) => self.say(Said::Note(note)),
+        }
+    }
+
     fn request(&mut self, key: ServerKey, request: &Arc<Request>, now: Now) {
+        if let (Some(presence), Method::Subscribe | Method::Notify) = (&mut self.presence, request.method()) {
+            let exists = self.users.contains_key(&address_of(request.uri()));
+            return presence.handle_request(key, request, exists, &mut self.ids, now);
+        }
         let Some(windows) = &mut self.windows else { return self.receive(key, request, now) };
         let is_inside = request.to().tag().is_some();
         if *request.method() == Method::Invite && !is_inside {
@@ -249,6 +307,11 @@ impl SipUserAgent {
     }
 
     fn response(&mut self, key: RequestKey, response: Box<Response>, now: Now) {
+        if response.status() >= 200
+            && let (Some(number), Some(presence)) = (self.subscribed.remove(&key), &mut self.presence)
+        {
+            return presence.handle_response(number, &response, &mut self.ids, now);
+        }
         let Some((number, about)) = self.asked.get(&key).copied() else {
             return self.answered(key, &response);
         };
@@ -311,6 +374,9 @@ impl SipUserAgent {
     }
 
     fn failed(&mut self, key: RequestKey, failure: Failure, now: Now) {
+        if let (Some(number), Some(presence)) = (self.subscribed.remove(&key), &mut self.presence) {
+            return presence.handle_failure(number, &failure, now);
+        }
         if let (Some((number, about)), Some(windows)) = (self.asked.remove(&key), &mut self.windows) {
             return windows.handle_failure(number, about, failure, &mut self.ids, now);
         }

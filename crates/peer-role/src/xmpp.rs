@@ -4,6 +4,7 @@
 //! pings, XEP-0288. It delivers to its users at once and answers for those who do not exist.
 
 mod partner;
+mod roster;
 mod sessions;
 mod stanzas;
 
@@ -27,6 +28,7 @@ use xmpp_types::xml::Element;
 use crate::{Output, Said};
 use partner::Partner;
 
+pub use roster::Roster;
 pub use stanzas::NO_SUCH_USER;
 
 /// When the server says that it has taken a stanza.
@@ -136,6 +138,7 @@ pub struct XmppServer {
     open: BTreeMap<u64, Open>,
     /// What came and is not said to be taken, by its session.
     withheld: Vec<(ConnectionId, u64)>,
+    roster: Roster,
     next_connection: u64,
     next_query: u64,
     next_token: u64,
@@ -181,6 +184,7 @@ impl XmppServer {
             queries: BTreeMap::new(),
             open: BTreeMap::new(),
             withheld: Vec::new(),
+            roster: Roster::default(),
             next_connection: 0,
             next_query: 0,
             next_token: 0,
@@ -280,6 +284,20 @@ impl XmppServer {
         self.open.insert(self.next_token, Open { id: id.to_owned(), deadline });
         self.route(self.next_token, stanza, now);
         self.drain(now);
+    }
+
+    /// Returns the contact lists.
+    #[must_use]
+    pub const fn roster(&self) -> &Roster {
+        &self.roster
+    }
+
+    /// Lets a user, or the server, do something with the contact lists.
+    pub fn with_roster<T>(&mut self, deed: impl FnOnce(&mut Roster) -> T, now: Now) -> T {
+        let result = deed(&mut self.roster);
+        self.send_presence(now);
+        self.drain(now);
+        result
     }
 
     /// Closes all streams in good order (RFC 6120 §4.9.3.20).

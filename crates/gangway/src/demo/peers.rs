@@ -197,6 +197,7 @@ fn sip_settings(ports: &Ports) -> SipSettings {
         endpoint: endpoint::Settings::new(vec![listener], Some(identity("pool")), trust()),
         route: Route::fixed(hop),
         sessions: None,
+        presence: None,
         users: BTreeMap::from([(Side::Sip.user(), Answers::AtOnce(200))]),
     }
 }

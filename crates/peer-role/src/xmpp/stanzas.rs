@@ -10,7 +10,7 @@ use xmpp_types::stanza::StanzaKind;
 use xmpp_types::stanza_error::{StanzaCondition, StanzaError, error_reply};
 use xmpp_types::xml::Element;
 
-use super::{Acks, Stanzas, Stream, XmppServer};
+use super::{Acks, Open, Stanzas, Stream, XmppServer};
 use crate::Said;
 
 /// What a note of a text for nobody begins with; the text follows.
@@ -20,16 +20,13 @@ impl XmppServer {
     /// Delivers a stanza, or answers it, and says that it is taken.
     pub(super) fn receive(&mut self, stream: Stream<'_>, received: Received, now: Now) {
         let Received { n, from, to, stanza } = received;
-        match StanzaKind::of(&stanza) {
-            kind if self.settings.stanzas == Stanzas::Told => {
-                if kind != Some(StanzaKind::Iq) || !self.take_pong(&stanza, now) {
-                    self.say(Said::Stanza(Box::new(stanza)));
-                }
+        let kind = StanzaKind::of(&stanza);
+        if self.settings.stanzas == Stanzas::Told {
+            if kind != Some(StanzaKind::Iq) || !self.take_pong(&stanza, now) {
+                self.say(Said::Stanza(Box::new(stanza)));
             }
-            Some(StanzaKind::Message) => self.receive_message(&stanza, &from, &to, now),
-            Some(StanzaKind::Iq) => self.receive_iq(&stanza, now),
-            // Presence has no meaning for users who have no contact list.
-            Some(StanzaKind::Presence) | None => {}
+        } else {
+            self.deliver(kind, &stanza, &from, &to, now);
         }
         let session = match stream {
             Stream::Incoming(connection) => {
@@ -41,6 +38,33 @@ impl XmppServer {
         match self.settings.acks {
             Acks::Counted | Acks::Pinged => self.settle(session, n, now),
             Acks::Withheld => self.withheld.push((session, n)),
+        }
+    }
+
+    fn deliver(&mut self, kind: Option<StanzaKind>, stanza: &Element, from: &Jid, to: &Jid, now: Now) {
+        match kind {
+            Some(StanzaKind::Message) => self.receive_message(stanza, from, to, now),
+            Some(StanzaKind::Iq) => self.receive_iq(stanza, now),
+            Some(StanzaKind::Presence) => {
+                let exists = to.local().is_some_and(|local| self.settings.users.contains(local));
+                self.roster.handle(stanza, from, to, exists);
+                self.send_presence(now);
+            }
+            None => {}
+        }
+    }
+
+    /// Sends what the contact lists say; like a text, it is kept until the other side has it.
+    pub(super) fn send_presence(&mut self, now: Now) {
+        while let Some(stanza) = self.roster.poll_output() {
+            self.next_token += 1;
+            let id = format!("presence {}", self.next_token);
+            let deadline = now.moment + self.settings.report_after;
+            self.open.insert(self.next_token, Open { id, deadline });
+            self.route(self.next_token, stanza, now);
+        }
+        while let Some(note) = self.roster.poll_note() {
+            self.say(Said::Note(note));
         }
     }
 

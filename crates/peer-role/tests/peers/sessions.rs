@@ -23,6 +23,7 @@ fn agents(transport: Transport, answers: Answers, manners: &[Manner]) -> Wire<Si
                 manners: manners.to_vec(),
                 place: format!("{here};transport={transport}"),
             }),
+            presence: None,
             users: BTreeMap::from([(user.to_owned(), answers)]),
         };
         SipUserAgent::new(settings, Ids::random([u8::try_from(side).unwrap() + 1; 32]))

@@ -20,6 +20,7 @@ fn agents(transport: Transport, bob: Answers) -> Wire<SipUserAgent> {
             endpoint: Settings::new(vec![listener], None, Trust(Arc::from("test"))),
             route: Route::fixed(FixedHop::at(transport, there.ip(), there.port())),
             sessions: None,
+            presence: None,
             users: BTreeMap::from([(user.to_owned(), answers)]),
         };
         SipUserAgent::new(settings, Ids::random([u8::try_from(side).unwrap() + 1; 32]))
