@@ -8,12 +8,14 @@ mod chance;
 mod disk;
 pub mod ledger;
 pub mod machine;
+pub mod model;
 mod moods;
 mod names;
 mod network;
 pub mod play;
 pub mod scene;
 pub mod trial;
+pub mod watching;
 pub mod wire;
 mod world;
 

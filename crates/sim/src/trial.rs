@@ -10,6 +10,7 @@ use sip_proto::endpoint::Transport;
 use crate::chance::Chance;
 use crate::ledger::{Broken, Conditions};
 use crate::scene::{Options, Scene, Talks};
+use crate::watching::{Contacts, Watching};
 use crate::world::NodeId;
 
 /// How long people type and things go wrong.
@@ -19,6 +20,12 @@ const CALM: Duration = Duration::from_secs(1500);
 
 /// How long a planned stop may take.
 const STOP_WITHIN: Duration = Duration::from_secs(30);
+/// How long it is looked whether it stays true.
+const STAYS_RIGHT: Duration = Duration::from_secs(200);
+/// How long somebody starts what crashes at an unforeseen moment.
+const LOOKED_AFTER: Duration = Duration::from_secs(60);
+/// How long after the last fault presence is true again (N6).
+const RIGHT_WITHIN: Duration = Duration::from_secs(60);
 
 /// What came of a run.
 #[derive(Debug)]
@@ -38,13 +45,56 @@ pub struct Verdict {
 /// Something that goes wrong.
 #[derive(Clone, Copy, Debug)]
 enum Fault {
-    Crash { node: Player, back_after: Duration },
-    CrashAfter { node: Player, effects: u64 },
-    Stop { node: Player, back_after: Duration },
-    Cut { one: Player, other: Player, mended_after: Duration },
-    Reset { one: Player, other: Player },
-    DiskFull { until: Duration },
-    Rain { loss: u64, twice: u64, until: Duration },
+    Crash {
+        node: Player,
+        back_after: Duration,
+    },
+    CrashAfter {
+        node: Player,
+        effects: u64,
+    },
+    Stop {
+        node: Player,
+        back_after: Duration,
+    },
+    Cut {
+        one: Player,
+        other: Player,
+        mended_after: Duration,
+    },
+    Reset {
+        one: Player,
+        other: Player,
+    },
+    DiskFull {
+        until: Duration,
+    },
+    Rain {
+        loss: u64,
+        twice: u64,
+        until: Duration,
+    },
+    /// The partner's server restarts, and its users are back after a while.
+    PartnerRestarts {
+        back_after: Duration,
+    },
+    /// The SIP server and its users' programs lose their dialogs.
+    SipForgets,
+}
+
+impl Fault {
+    /// Returns how long after its begin it is over.
+    fn lasts(self) -> Duration {
+        match self {
+            Self::Crash { back_after, .. } | Self::PartnerRestarts { back_after } => back_after,
+            // Whoever looks after it does so every second.
+            Self::CrashAfter { .. } => LOOKED_AFTER,
+            Self::Stop { back_after, .. } => STOP_WITHIN + back_after,
+            Self::Cut { mended_after, .. } => mended_after,
+            Self::Reset { .. } | Self::SipForgets => Duration::ZERO,
+            Self::DiskFull { until } | Self::Rain { until, .. } => until,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,19 +120,38 @@ impl Player {
 #[must_use]
 pub fn play(seed: u64) -> Verdict {
     let mut chance = Chance::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 1);
-    let options = draw_options(&mut chance);
+    let mut options = draw_options(&mut chance);
     let faults = draw_faults(&mut chance);
+    if faults.iter().any(|(_, fault)| matches!(fault, Fault::SipForgets)) {
+        // Nobody tells that dialogs are forgotten: a refresh finds out.
+        options.watching.grants = 90;
+    }
     let mut scene = Scene::new(seed, options);
     let mut conditions = format!("{options:?}");
     for (at, fault) in &faults {
         let _ = write!(conditions, "\n  after {at:?}: {fault:?}");
     }
-    type_and_fail(&mut scene, &mut chance, &faults);
+    let mut contacts = Contacts::new();
+    type_and_fail(&mut scene, &mut chance, &faults, &mut contacts);
+    let ends = faults.iter().map(|(at, fault)| *at + fault.lasts()).max().unwrap_or_default();
+    scene.world.run(ends.saturating_sub(BUSY) + RIGHT_WITHIN);
+    let one_tuple = options.talks != Talks::InPages;
+    let mut wrong = contacts.judge(&mut scene, one_tuple, false);
+    scene.world.run(STAYS_RIGHT);
+    if wrong.is_empty() {
+        wrong = contacts.judge(&mut scene, one_tuple, false);
+    }
+    contacts.leave_all(&mut scene);
     scene.world.run(CALM);
+    if wrong.is_empty() {
+        wrong = contacts.judge(&mut scene, one_tuple, true);
+    }
     // Rain alone must not show anything twice; it only makes answers late.
     let hard = faults.iter().filter(|(_, fault)| !matches!(fault, Fault::Rain { .. })).count();
     let judged = if faults.is_empty() { Conditions::Fair } else { Conditions::Faulty { faults: hard } };
-    judge(&scene, seed, conditions, judged)
+    let mut verdict = judge(&scene, seed, conditions, judged);
+    verdict.broken.extend(wrong);
+    verdict
 }
 
 /// Plays a short run in which a role crashes after so many outputs; `None` when it ended before that.
@@ -178,6 +247,7 @@ fn draw_options(chance: &mut Chance) -> Options {
         } else {
             Talks::InPages
         },
+        watching: Watching::draw(chance),
     }
 }
 
@@ -206,7 +276,9 @@ fn draw_fault(chance: &mut Chance) -> Fault {
         [(Player::Proxy, Player::Gateway), (Player::Proxy, Player::Xmpp), (Player::Gateway, Player::Sip)];
     let while_long = chance.between(Duration::from_millis(50), Duration::from_secs(20));
     let (one, other) = wires[draw(chance, 3)];
-    match draw(chance, 11) {
+    match draw(chance, 13) {
+        11 => Fault::PartnerRestarts { back_after: while_long / 4 },
+        12 => Fault::SipForgets,
         9 | 10 => Fault::Reset { one: Player::Proxy, other: Player::Xmpp },
         8 => Fault::Stop { node: ours[draw(chance, 2)], back_after: while_long / 4 },
         0 | 1 => Fault::Crash { node: ours[draw(chance, 2)], back_after: while_long / 4 },
@@ -222,22 +294,36 @@ fn draw(chance: &mut Chance, bound: u64) -> usize {
     usize::try_from(chance.below(bound)).unwrap_or(0)
 }
 
-fn type_and_fail(scene: &mut Scene, chance: &mut Chance, faults: &[(Duration, Fault)]) {
+fn type_and_fail(
+    scene: &mut Scene,
+    chance: &mut Chance,
+    faults: &[(Duration, Fault)],
+    contacts: &mut Contacts,
+) {
     let texts = 5 + chance.below(40);
     let mut times: BTreeSet<(Duration, Option<usize>, u64)> =
         (0..texts).map(|n| (chance.between(Duration::ZERO, BUSY), None, n)).collect();
+    let wishes = 5 + chance.below(60);
+    times.extend((0..wishes).map(|n| (chance.between(Duration::ZERO, BUSY), None, WISH + n)));
     times.extend(faults.iter().enumerate().map(|(place, (at, _))| (*at, Some(place), 0)));
     let mut passed = Duration::ZERO;
-    for (number, (at, fault, _)) in times.into_iter().enumerate() {
+    for (number, (at, fault, what)) in times.into_iter().enumerate() {
         scene.world.run(at.saturating_sub(passed));
         passed = passed.max(at);
         match fault {
             Some(place) => fail(scene, faults[place].1),
+            None if what >= WISH => {
+                let wish = contacts.draw(chance);
+                contacts.perform(wish, scene);
+            }
             None => somebody_types(scene, chance, number),
         }
     }
     scene.world.run(BUSY.saturating_sub(passed));
 }
+
+/// What is done from here on in a list of texts is presence.
+const WISH: u64 = 1 << 32;
 
 fn somebody_types(scene: &mut Scene, chance: &mut Chance, number: usize) {
     let sip = ["bob@s.example", "carol@s.example", "dave@s.example", "nobody@s.example"];
@@ -264,9 +350,10 @@ fn fail(scene: &mut Scene, fault: Fault) {
             let node = world_of(node);
             scene.world.crash_after(node, effects);
             // Somebody looks after it every second until it was down once.
-            for second in 1..=60 {
+            for second in 1..=LOOKED_AFTER.as_secs() {
                 scene.world.after(Duration::from_secs(second), move |world| world.start(node));
             }
+            scene.world.after(LOOKED_AFTER, move |world| world.spare(node));
         }
         Fault::Stop { node, back_after } => {
             let node = world_of(node);
@@ -288,6 +375,8 @@ fn fail(scene: &mut Scene, fault: Fault) {
             scene.world.set_disk_full(node, true);
             scene.world.after(until, move |world| world.set_disk_full(node, false));
         }
+        Fault::PartnerRestarts { back_after } => scene.restart_xmpp(back_after),
+        Fault::SipForgets => scene.restart_sip(),
         Fault::Rain { loss, twice, until } => {
             (scene.world.weather.datagram_loss, scene.world.weather.datagram_twice) = (loss, twice);
             scene.world.after(until, |world| {

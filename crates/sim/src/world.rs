@@ -235,6 +235,11 @@ impl World {
         self.nodes[node.0].crash_after = Some(effects);
     }
 
+    /// Lets a node live that has not said or done so much yet.
+    pub fn spare(&mut self, node: NodeId) {
+        self.nodes[node.0].crash_after = None;
+    }
+
     /// Lets a node's disk refuse new messages, or take them again.
     pub fn set_disk_full(&mut self, node: NodeId, full: bool) {
         self.note(node, if full { "has a full disk" } else { "has room on its disk" });
