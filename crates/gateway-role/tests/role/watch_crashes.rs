@@ -42,6 +42,7 @@ fn who_leaves_and_asks_anew_is_not_told_that_he_has_left() {
     grant(&mut world, &end, "200 OK", "Expires: 0\r\n");
     notify(&mut world, &request, 2, "terminated;reason=timeout", "");
 
+    world.pass(0);
     let anew = world.expect_sip();
     assert_ne!(header(&anew, "Call-ID"), header(&request, "Call-ID"));
     grant(&mut world, &anew, "200 OK", "Expires: 3600\r\n");

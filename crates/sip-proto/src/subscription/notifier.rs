@@ -35,7 +35,7 @@ pub enum NotifierOutput {
     Refreshed,
     /// Keep this over a restart.
     Keep(Box<Kept>),
-    /// What was kept is kept no more: the last NOTIFY is on its way, after which nothing may follow.
+    /// What was kept is kept no more: the last NOTIFY is on its way to who knows or will ask anew, or has been answered.
     Forget,
     /// It is over; comes once and last.
     Ended(NotifierEnd),
@@ -54,6 +54,14 @@ pub enum NotifierEnd {
     Terminated(&'static str),
     /// The subscriber knows of no such subscription (its status), or does not answer (408).
     Gone(u16),
+}
+
+impl NotifierEnd {
+    /// Tells whether a subscriber that does not hear of the end still knows of it, or asks anew by itself. Another one would
+    /// go on believing what it was told, so that a process that crashed before it heard tells it once more.
+    fn is_known(&self) -> bool {
+        matches!(self, Self::Unsubscribed | Self::Expired | Self::Terminated("deactivated"))
+    }
 }
 
 /// One subscriber's dialog, seen from the notifier.
@@ -219,7 +227,7 @@ impl Notifier {
         }
         if let Some(ending) = &mut self.ending {
             ending.said = true;
-            if ending.end != NotifierEnd::Polled {
+            if ending.end.is_known() {
                 self.outputs.push_back(NotifierOutput::Forget);
             }
         }
@@ -419,7 +427,8 @@ impl Notifier {
 
     fn finish(&mut self, end: NotifierEnd) {
         self.over = true;
-        if self.ending.is_none() {
+        let forgotten = |ending: &Ending| ending.end.is_known() || ending.end == NotifierEnd::Polled;
+        if !self.ending.as_ref().is_some_and(forgotten) {
             self.outputs.push_back(NotifierOutput::Forget);
         }
         self.outputs.push_back(NotifierOutput::Ended(end));

@@ -220,8 +220,8 @@ fn a_refusal_of_the_presentity_is_the_last_word() {
     world.notifier.terminate("giveup", Some(60), at(9));
     world.expect(&["wanted"]);
     world.notifier.notify(None, at(9));
-    world.expect(&["forget", "NOTIFY 2 terminated;reason=giveup;retry-after=60 []"]);
-    world.is_answered(200, 9).expect(&["ended Terminated(\"giveup\")"]);
+    world.expect(&["NOTIFY 2 terminated;reason=giveup;retry-after=60 []"]);
+    world.is_answered(200, 9).expect(&["forget", "ended Terminated(\"giveup\")"]);
 }
 
 #[test]
