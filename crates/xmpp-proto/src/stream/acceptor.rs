@@ -411,8 +411,7 @@ impl Acceptor {
             return None;
         }
         let handshake = self.proved.is_empty().then_some(self.clocks.handshake);
-        let flow = earliest(self.flow.grace(), self.flow.again());
-        let peer = earliest(self.half_stanza_deadline(), earliest(self.flow.deadline(), flow));
+        let peer = earliest(self.half_stanza_deadline(), self.flow.poll_timeout());
         let slow = earliest(handshake, peer);
         earliest(slow, earliest(self.receiving.poll_timeout(), self.silence_deadline()))
     }

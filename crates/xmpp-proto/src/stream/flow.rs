@@ -427,8 +427,13 @@ impl Flow {
         self.request.deadline()
     }
 
+    /// Returns when something of this is due: patience with an acknowledgement or a ping, or another question.
+    pub(super) fn poll_timeout(&self) -> Option<Moment> {
+        earliest(self.deadline(), earliest(self.grace(), self.again()))
+    }
+
     /// Returns when to call [`Self::stop_waiting`].
-    pub(super) fn grace(&self) -> Option<Moment> {
+    fn grace(&self) -> Option<Moment> {
         let counted = self.barrier.counted.front().map(|(_, _, until)| *until);
         earliest(counted, self.barrier.request.deadline())
     }

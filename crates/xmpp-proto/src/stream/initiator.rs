@@ -434,10 +434,7 @@ impl Initiator {
     pub fn poll_timeout(&self) -> Option<Moment> {
         let phase = match self.phase {
             Phase::Ended => return None,
-            Phase::Ready => {
-                let flow = earliest(self.flow.grace(), self.flow.again());
-                earliest(earliest(self.flow.deadline(), flow), self.idle_deadline())
-            }
+            Phase::Ready => earliest(self.flow.poll_timeout(), self.idle_deadline()),
             Phase::Asking => None,
             Phase::Greeting
             | Phase::Choosing

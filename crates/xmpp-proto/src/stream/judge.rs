@@ -11,10 +11,8 @@ use xmpp_types::xml::Element;
 pub(super) enum Verdict {
     /// It may be processed.
     Accept { from: Jid, to: Jid },
-    /// It means nothing; the sender is told.
-    Answer(Box<Element>),
-    /// It means nothing, and answering could go on for ever.
-    Drop,
+    /// It means nothing; the sender is told so, unless answering could go on for ever.
+    Void { answer: Option<Box<Element>> },
     /// The stream ends (RFC 6120 §4.9.3).
     End(StreamError),
 }
@@ -74,13 +72,11 @@ fn check_form(stanza: &Element, kind: StanzaKind) -> Result<(), &'static str> {
 
 /// The answer comes from our domain, since the address it was for may be none.
 fn answer(stanza: &Element, condition: StanzaCondition, text: &str, local: &DomainName) -> Verdict {
-    match error_reply(stanza, &StanzaError::new(condition).with_text(text)) {
-        Some(mut reply) => {
-            if Jid::parse(reply.attr("from").unwrap_or_default()).is_err() {
-                reply.set_attr("from", local.as_str());
-            }
-            Verdict::Answer(Box::new(reply))
-        }
-        None => Verdict::Drop,
+    let mut reply = error_reply(stanza, &StanzaError::new(condition).with_text(text));
+    if let Some(reply) = &mut reply
+        && Jid::parse(reply.attr("from").unwrap_or_default()).is_err()
+    {
+        reply.set_attr("from", local.as_str());
     }
+    Verdict::Void { answer: reply.map(Box::new) }
 }

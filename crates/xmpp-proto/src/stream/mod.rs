@@ -180,5 +180,10 @@ pub(crate) fn handled_too_high(error: HandledTooHigh) -> StreamError {
         .with_application(handled_count_too_high(error.h, error.sent))
 }
 
+/// What a peer hears that says something out of place.
+fn no_meaning() -> StreamError {
+    StreamError::new(StreamCondition::UnsupportedStanzaType).with_text("that element has no meaning here")
+}
+
 #[cfg(test)]
 pub(crate) mod tests;

@@ -11,7 +11,7 @@ use super::{Acceptor, Output, Phase};
 use crate::dialback::Pair;
 use crate::failure::Stage;
 use crate::identity;
-use crate::stream::{Methods, Policy, Proof};
+use crate::stream::{Methods, Policy, Proof, no_meaning};
 
 impl Acceptor {
     /// Answers the peer's header with ours (RFC 6120 §4.7) and says what may follow.
@@ -201,11 +201,7 @@ impl Acceptor {
     }
 
     pub(super) fn refuse_type(&mut self) {
-        self.refuse(
-            &StreamError::new(StreamCondition::UnsupportedStanzaType)
-                .with_text("that element has no meaning here"),
-            Stage::Stream,
-        );
+        self.refuse(&no_meaning(), Stage::Stream);
     }
 }
 

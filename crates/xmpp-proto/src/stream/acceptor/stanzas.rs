@@ -90,13 +90,9 @@ impl Acceptor {
                     self.outputs.push_back(Output::Stanza(Box::new(Received { n, from, to, stanza })));
                 }
             }
-            Verdict::Answer(answer) => {
+            Verdict::Void { answer } => {
                 let Some(n) = self.flow.receive() else { return };
-                self.outputs.push_back(Output::Answer(answer));
-                self.settle(n, now);
-            }
-            Verdict::Drop => {
-                let Some(n) = self.flow.receive() else { return };
+                self.outputs.extend(answer.map(Output::Answer));
                 self.settle(n, now);
             }
             Verdict::End(error) => self.refuse(&error, Stage::Stream),

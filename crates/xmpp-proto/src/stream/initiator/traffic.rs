@@ -14,7 +14,7 @@ use super::{Initiator, Output, Phase, failure_of};
 use crate::failure::{Failure, Stage};
 use crate::stream::flow::Managed;
 use crate::stream::judge::{Verdict, judge};
-use crate::stream::{Received, handled_too_high};
+use crate::stream::{Received, handled_too_high, no_meaning};
 
 impl Initiator {
     pub(super) fn handle_element(&mut self, element: Element, now: Now) {
@@ -106,13 +106,9 @@ impl Initiator {
                     self.outputs.push_back(Output::Stanza(Box::new(Received { n, from, to, stanza })));
                 }
             }
-            Verdict::Answer(answer) => {
+            Verdict::Void { answer } => {
                 let Some(n) = self.flow.receive() else { return };
-                self.outputs.push_back(Output::Answer(answer));
-                self.settle(n, now);
-            }
-            Verdict::Drop => {
-                let Some(n) = self.flow.receive() else { return };
+                self.outputs.extend(answer.map(Output::Answer));
                 self.settle(n, now);
             }
             Verdict::End(error) => self.refuse(&error, Stage::Stream),
@@ -178,10 +174,6 @@ impl Initiator {
     }
 
     fn refuse_type(&mut self) {
-        self.refuse(
-            &StreamError::new(StreamCondition::UnsupportedStanzaType)
-                .with_text("that element has no meaning here"),
-            Stage::Stream,
-        );
+        self.refuse(&no_meaning(), Stage::Stream);
     }
 }
