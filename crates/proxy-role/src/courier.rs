@@ -19,6 +19,7 @@ mod opening;
 mod resumption;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use clock_types::{Moment, Now, earliest};
 use net_types::ConnectionId;
@@ -83,6 +84,22 @@ enum State {
     Pausing(Moment),
 }
 
+impl State {
+    /// Returns the stream, if there is one.
+    fn initiator(&mut self) -> Option<&mut Initiator> {
+        match self {
+            Self::Opening(initiator, ..) | Self::Open(initiator, _) => Some(initiator),
+            Self::Idle
+            | Self::Inquiring(..)
+            | Self::Seeking(_)
+            | Self::Dialling(_)
+            | Self::Borrowed(_)
+            | Self::Awaiting(_)
+            | Self::Pausing(_) => None,
+        }
+    }
+}
+
 /// One stanza on its way.
 #[derive(Debug)]
 struct Letter {
@@ -143,19 +160,15 @@ impl Courier {
         let weight = stanza.weight();
         let count = self.queue.len() + self.sent.len();
         if count >= limits.queue_stanzas_max || self.queue_bytes + weight > limits.queue_bytes_max {
-            let bounce = Bounce::new(
-                StanzaCondition::ResourceConstraint,
-                format!("too many stanzas wait for {}", self.pair.remote),
-            );
-            return world.effects.push_back(Effect::Undeliverable { origin, stanza, bounce });
+            let text = format!("too many stanzas wait for {}", self.pair.remote);
+            return world.bounce(origin, stanza, Bounce::new(StanzaCondition::ResourceConstraint, text));
         }
         let deadline = now.moment + limits.report;
         let letter = Letter { stanza, origin, deadline, weight, was_sent: false };
         // What answers a stanza that is at work is waited for; nothing else begins any more.
         if world.is_stopping && !self.is_open() && !letter.is_last_word() {
             let bounce = Bounce::new(StanzaCondition::RemoteServerTimeout, "the proxy is stopping");
-            let Letter { stanza, origin, .. } = letter;
-            return world.effects.push_back(Effect::Undeliverable { origin, stanza, bounce });
+            return world.bounce(letter.origin, letter.stanza, bounce);
         }
         self.queue_bytes += weight;
         self.queue.push_back(letter);
@@ -164,26 +177,16 @@ impl Courier {
 
     /// Takes a question for the partner's server; it ends in [`Effect::Verdict`].
     pub(crate) fn ask(&mut self, question: Question, key: String, world: &mut World, now: Now) {
-        match &mut self.state {
-            State::Opening(initiator, ..) | State::Open(initiator, _) => {
-                initiator.ask(question, key, now);
-                self.drive(world, now);
-            }
-            State::Idle
-            | State::Inquiring(..)
-            | State::Seeking(_)
-            | State::Dialling(_)
-            | State::Borrowed(_)
-            | State::Awaiting(_)
-            | State::Pausing(_) => {
-                if self.questions.len() >= world.settings.limits.dialbacks_max {
-                    let verdict = Verdict::Error(Trouble::Busy);
-                    return world.effects.push_back(Effect::Verdict(question, verdict));
-                }
-                self.questions.push((question, key));
-                self.advance(world, now);
-            }
+        if let Some(initiator) = self.state.initiator() {
+            initiator.ask(question, key, now);
+            return self.drive(world, now);
         }
+        if self.questions.len() >= world.settings.limits.dialbacks_max {
+            let verdict = Verdict::Error(Trouble::Busy);
+            return world.effects.push_back(Effect::Verdict(question, verdict));
+        }
+        self.questions.push((question, key));
+        self.advance(world, now);
     }
 
     /// Uses a stream that the partner opened, for it may be used both ways.
@@ -221,7 +224,7 @@ impl Courier {
         world: &mut World,
         now: Now,
     ) {
-        self.requeue(unacknowledged, now.moment + world.settings.limits.report, world);
+        self.requeue(unacknowledged, world, now);
         if self.has_borrowed(connection) {
             self.state = other.map_or(State::Idle, State::Borrowed);
             self.advance(world, now);
@@ -238,21 +241,10 @@ impl Courier {
 
     /// Takes the answer to a ping that came from the partner; tells whether we had asked.
     pub(crate) fn handle_pong(&mut self, id: &str, world: &mut World, now: Now) -> bool {
-        match &mut self.state {
-            State::Open(initiator, _) => {
-                let is_ours = initiator.handle_pong(id, now);
-                self.drive(world, now);
-                is_ours
-            }
-            State::Idle
-            | State::Inquiring(..)
-            | State::Seeking(_)
-            | State::Dialling(_)
-            | State::Opening(..)
-            | State::Borrowed(_)
-            | State::Awaiting(_)
-            | State::Pausing(_) => false,
-        }
+        let State::Open(initiator, _) = &mut self.state else { return false };
+        let is_ours = initiator.handle_pong(id, now);
+        self.drive(world, now);
+        is_ours
     }
 
     /// Takes the news that a stanza of the partner, on a stream used both ways, is settled.
@@ -328,7 +320,7 @@ impl Courier {
 
     /// Closes at once.
     pub(crate) fn abort(&mut self, reason: &str, world: &mut World, now: Now) {
-        if let State::Opening(initiator, ..) | State::Open(initiator, _) = &mut self.state {
+        if let Some(initiator) = self.state.initiator() {
             initiator.close(Some(&shutdown()), now);
             self.drive(world, now);
         }
@@ -443,8 +435,7 @@ impl Courier {
                     if initiator.stanza_bytes_max().is_some_and(|max| weight as u64 > max) {
                         self.queue_bytes = self.queue_bytes.saturating_sub(weight);
                         let text = format!("{} takes no stanza as large as this one", self.pair.remote);
-                        let bounce = Bounce::new(StanzaCondition::PolicyViolation, text);
-                        world.effects.push_back(Effect::Undeliverable { origin, stanza, bounce });
+                        world.bounce(origin, stanza, Bounce::new(StanzaCondition::PolicyViolation, text));
                         continue;
                     }
                     initiator.send(token, stanza, now);
@@ -469,15 +460,19 @@ impl Courier {
 
     /// Puts what a dead stream left unacknowledged before everything newer, once; what was sent twice
     /// already is reported.
-    fn requeue(&mut self, unacknowledged: Vec<(u64, Element)>, deadline: Moment, world: &mut World) {
+    fn requeue(&mut self, unacknowledged: Vec<(u64, Element)>, world: &mut World, now: Now) {
+        let deadline = now.moment + world.settings.limits.report;
+        self.requeue_until(unacknowledged, deadline, world);
+    }
+
+    fn requeue_until(&mut self, unacknowledged: Vec<(u64, Element)>, deadline: Moment, world: &mut World) {
         let mut again = Vec::new();
         for (token, stanza) in unacknowledged {
             let Some(Sent { origin, weight, was_sent }) = self.sent.remove(&token) else { continue };
             if was_sent {
                 self.queue_bytes = self.queue_bytes.saturating_sub(weight);
                 let text = format!("{} did not acknowledge it, twice", self.pair.remote);
-                let bounce = Bounce::new(StanzaCondition::RemoteServerTimeout, text);
-                world.effects.push_back(Effect::Undeliverable { origin, stanza, bounce });
+                world.bounce(origin, stanza, Bounce::new(StanzaCondition::RemoteServerTimeout, text));
             } else {
                 again.push(Letter { stanza, origin, deadline, weight, was_sent: true });
             }
@@ -520,23 +515,21 @@ impl Courier {
     fn attempt_failed(&mut self, failure: Failure, world: &mut World, now: Now) {
         if std::mem::take(&mut self.tries_location) && self.left.is_some() {
             // Where the partner asked to be sought it is not to be found: the usual way is next (XEP-0198 §3).
-            let (pair, direction) = (self.pair.clone(), Direction::Outward);
-            let retry = Some(std::time::Duration::ZERO);
-            world.notice(Notice::AttemptFailed { pair, direction, failure, retry });
+            self.note_failed(failure, Duration::ZERO, world);
             return self.seek(world, now);
         }
         let limits = &world.settings.limits;
         let pause = xmpp_proto::pause(limits.retry_min, limits.retry_max, self.failed, &mut world.ids);
         self.failed = self.failed.saturating_add(1);
         self.state = State::Pausing(now.moment + pause);
-        world.notice(Notice::AttemptFailed {
-            pair: self.pair.clone(),
-            direction: Direction::Outward,
-            failure: failure.clone(),
-            retry: Some(pause),
-        });
+        self.note_failed(failure.clone(), pause, world);
         self.fail_queue(&failure, world);
         self.last_failure = Some((failure, now.moment));
+    }
+
+    fn note_failed(&self, failure: Failure, pause: Duration, world: &mut World) {
+        let (pair, direction, retry) = (self.pair.clone(), Direction::Outward, Some(pause));
+        world.notice(Notice::AttemptFailed { pair, direction, failure, retry });
     }
 
     fn fail_queue(&mut self, failure: &Failure, world: &mut World) {
@@ -555,10 +548,13 @@ impl Courier {
 
     fn fail_letter(&mut self, letter: Letter, failure: &Failure, world: &mut World) {
         self.queue_bytes = self.queue_bytes.saturating_sub(letter.weight);
-        let bounce = Bounce::from_failure(&self.pair.remote, failure);
-        let Letter { stanza, origin, .. } = letter;
-        world.effects.push_back(Effect::Undeliverable { origin, stanza, bounce });
+        world.bounce(letter.origin, letter.stanza, Bounce::from_failure(&self.pair.remote, failure));
     }
+}
+
+/// Why there is no way to a partner that the settings do not name.
+fn not_a_partner() -> Failure {
+    Failure::new(Stage::Policy, "this server does not federate with that domain")
 }
 
 pub(crate) fn shutdown() -> xmpp_types::stream::StreamError {

@@ -140,6 +140,11 @@ impl World {
         self.outputs.push_back(Output::Order(order));
     }
 
+    /// Gives a stanza back to whom it came from.
+    pub(crate) fn bounce(&mut self, origin: Origin, stanza: Element, bounce: Bounce) {
+        self.effects.push_back(Effect::Undeliverable { origin, stanza, bounce });
+    }
+
     pub(crate) fn notice(&mut self, notice: Notice) {
         self.outputs.push_back(Output::Notice(notice));
     }

@@ -9,7 +9,7 @@ use xmpp_proto::discovery::{Discovery, Output, Start, Target};
 use xmpp_proto::evidence::Evidence;
 use xmpp_proto::failure::{Failure, Stage};
 
-use super::{Courier, State};
+use super::{Courier, State, not_a_partner};
 use crate::world::World;
 
 /// The race for a connection: an address is tried when the one before it failed, or let us wait too
@@ -57,8 +57,7 @@ impl Courier {
     /// Begins to look for the partner's servers.
     pub(super) fn seek(&mut self, world: &mut World, now: Now) {
         let Some(partner) = world.settings.partner(&self.pair.remote) else {
-            let failure = Failure::new(Stage::Policy, "this server does not federate with that domain");
-            return self.attempt_failed(failure.not_found(), world, now);
+            return self.attempt_failed(not_a_partner().not_found(), world, now);
         };
         let methods = partner.methods();
         if methods.is_none() {

@@ -1,12 +1,14 @@
 //! The courier's stream, from its first octet to its last.
 
+use std::time::Duration;
+
 use clock_types::Now;
 use net_types::{ConnectionId, Order, TlsFacts};
 use xmpp_proto::failure::{Failure, Stage};
 use xmpp_proto::stream::{Approach, Initiator, InitiatorOutput as Output};
 
 use super::approach::Dialling;
-use super::{Courier, State};
+use super::{Courier, State, not_a_partner};
 use crate::notice::{Direction, Notice};
 use crate::streams::tls_words;
 use crate::world::{Effect, Source, World};
@@ -22,8 +24,7 @@ impl Courier {
     ) {
         let Some(partner) = world.settings.partner(&self.pair.remote) else {
             world.close(connection);
-            let failure = Failure::new(Stage::Policy, "this server does not federate with that domain");
-            return self.attempt_failed(failure, world, now);
+            return self.attempt_failed(not_a_partner(), world, now);
         };
         let limits = &world.settings.limits;
         let mut methods = partner.methods();
@@ -51,7 +52,7 @@ impl Courier {
 
     /// Takes octets of the connection.
     pub(crate) fn handle_bytes(&mut self, bytes: &[u8], world: &mut World, now: Now) {
-        if let State::Opening(initiator, ..) | State::Open(initiator, _) = &mut self.state {
+        if let Some(initiator) = self.state.initiator() {
             initiator.handle_bytes(bytes, now);
             self.drive(world, now);
         } else if let State::Inquiring(inquiry, Some(_)) = &mut self.state {
@@ -62,7 +63,7 @@ impl Courier {
 
     /// Takes the facts of the handshake.
     pub(crate) fn handle_tls(&mut self, facts: Box<TlsFacts>, world: &mut World, now: Now) {
-        if let State::Opening(initiator, ..) | State::Open(initiator, _) = &mut self.state {
+        if let Some(initiator) = self.state.initiator() {
             initiator.handle_tls(facts, now);
             self.drive(world, now);
         }
@@ -161,10 +162,7 @@ impl Courier {
                         let tls = initiator.tls().map(tls_words);
                         self.suspend(session, connection, tls, world, now);
                     }
-                    None => {
-                        let deadline = now.moment + world.settings.limits.report;
-                        self.requeue(initiator.take_unacknowledged(), deadline, world);
-                    }
+                    None => self.requeue(initiator.take_unacknowledged(), world, now),
                 }
                 if world.is_stopping {
                     self.fail_queue(&Failure::new(Stage::Policy, "the proxy is stopping"), world);
@@ -178,9 +176,7 @@ impl Courier {
                     None => self.advance(world, now),
                     Some(failure) if failure.stage == Stage::Auth && self.has_dialback_left(world) => {
                         self.avoids_external = true;
-                        let (pair, direction) = (self.pair.clone(), Direction::Outward);
-                        let retry = Some(std::time::Duration::ZERO);
-                        world.notice(Notice::AttemptFailed { pair, direction, failure, retry });
+                        self.note_failed(failure, Duration::ZERO, world);
                         self.advance(world, now);
                     }
                     Some(failure) if may_try_others(&failure, &dialling) => {

@@ -47,15 +47,13 @@ impl Courier {
     ) {
         let (_, at_work, waiting) = session.counts();
         let is_worth_it = waiting > 0 || at_work > 0 || session.parties().is_both_ways();
-        let limits = &world.settings.limits;
-        let deadline = now.moment + limits.report;
         if !session.is_resumable() || !is_worth_it {
-            return self.requeue(session.take_unacknowledged(), deadline, world);
+            return self.requeue(session.take_unacknowledged(), world, now);
         }
         let partner = world.settings.partner(&self.pair.remote);
         let is_fixed = partner.is_some_and(|partner| partner.fixed_host.is_some());
         let location = session.location().filter(|_| !is_fixed).map(str::to_owned);
-        let patience = session.max().min(resumption_patience(limits));
+        let patience = session.max().min(resumption_patience(&world.settings.limits));
         world.notice(Notice::Suspended {
             pair: self.pair.clone(),
             direction: Direction::Outward,
@@ -87,8 +85,7 @@ impl Courier {
         left.session = initiator.take_session();
         if left.session.is_none() {
             self.left = None;
-            let deadline = now.moment + world.settings.limits.report;
-            self.requeue(initiator.take_unacknowledged(), deadline, world);
+            self.requeue(initiator.take_unacknowledged(), world, now);
         }
     }
 
@@ -96,12 +93,16 @@ impl Courier {
     pub(super) fn resumed(&mut self, again: usize, connection: ConnectionId, world: &mut World) {
         let Some(left) = self.left.take() else { return };
         self.session = left.number;
-        // All that is out has been sent twice now.
+        self.note_sent_twice();
+        let pair = self.pair.clone();
+        world.notice(Notice::Resumed { pair, direction: Direction::Outward, connection, again });
+    }
+
+    /// All that is out has gone out again with the session.
+    fn note_sent_twice(&mut self) {
         for sent in self.sent.values_mut() {
             sent.was_sent = true;
         }
-        let pair = self.pair.clone();
-        world.notice(Notice::Resumed { pair, direction: Direction::Outward, connection, again });
     }
 
     /// Takes the news that the partner does not go on: what it may lack is sent once more, before anything newer.
@@ -122,7 +123,7 @@ impl Courier {
         });
         let report = world.settings.limits.report;
         let deadline = (left.since + report).max(now.moment + report / 2);
-        self.requeue(unacknowledged, deadline, world);
+        self.requeue_until(unacknowledged, deadline, world);
     }
 
     /// Ends the wait for the former session to go on, unless the partner has been asked for it already.
@@ -170,9 +171,7 @@ impl Courier {
     /// Goes on over the connection with which the partner came back.
     pub(crate) fn borrow_again(&mut self, connection: ConnectionId, world: &mut World, now: Now) {
         if let State::Awaiting(_) = self.state {
-            for sent in self.sent.values_mut() {
-                sent.was_sent = true;
-            }
+            self.note_sent_twice();
         }
         self.borrow(connection, world, now);
     }
