@@ -59,6 +59,14 @@ pub struct Available {
 }
 
 impl Resource {
+    /// Lets go of the room for more than it says: very many are remembered for hours.
+    pub fn compact(&mut self) {
+        if let Some(available) = &mut self.available {
+            available.statuses.shrink_to_fit();
+            available.statuses.iter_mut().for_each(|status| status.text.shrink_to_fit());
+        }
+    }
+
     /// Returns what puts one resource before another: the higher priority, then the more available.
     fn rank(&self) -> Option<(i8, Reverse<Show>)> {
         self.available.as_ref().map(|available| (available.priority, Reverse(available.show)))

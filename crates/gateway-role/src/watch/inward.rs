@@ -40,7 +40,7 @@ pub struct Inward {
     /// Whether a program has watched, and nobody was told that none does any more.
     owes_farewell: bool,
     /// What the table knows it by.
-    pub(super) listed: Vec<Box<str>>,
+    pub(super) listed: Vec<Arc<str>>,
     /// When the table wakes it.
     pub(super) scheduled: Option<Moment>,
 }
@@ -129,9 +129,7 @@ impl Inward {
         };
         if self.notifiers.len() >= DIALOGS_MAX {
             // The oldest program of a user is the one that is gone.
-            if let Some(tag) = self.notifiers.remove(0).dialog().parts().local.tag() {
-                end_dialog(tag, desk);
-            }
+            end_dialog(self.notifiers.remove(0).tag(), desk);
         }
         let tag = Token::parse(desk.ids.token("tag")).expect("identifiers are tokens");
         let polls = asked.expires == 0;
@@ -139,6 +137,8 @@ impl Inward {
         let notifier = Notifier::accept(key, request, asked, &tag, contact, self.is_granted(), settings, now);
         match notifier {
             Ok(notifier) => {
+                // Most users have one program.
+                self.notifiers.reserve_exact(1);
                 self.notifiers.push(notifier);
                 self.owes_farewell |= !polls;
             }
@@ -255,10 +255,11 @@ impl Inward {
     }
 
     /// Hears of a resource: what the XMPP user says to this watcher.
-    pub fn handle_resource(&mut self, resource: Resource, desk: &mut Desk, now: Now) {
+    pub fn handle_resource(&mut self, mut resource: Resource, desk: &mut Desk, now: Now) {
         if !self.is_granted() {
             return;
         }
+        resource.compact();
         let heard_before = self.heard.replace(now);
         if self.trouble.take().is_some() {
             desk.changed(DIRECTION, &self.pair, WatchChange::Works);
@@ -270,7 +271,11 @@ impl Inward {
             (_, None) => self.resources.retain(|known| known.name != resource.name),
             (name, Some(_)) => match self.resources.iter().position(|known| known.name == *name) {
                 Some(index) => self.resources[index] = resource,
-                None if self.resources.len() < RESOURCES_MAX => self.resources.push(resource),
+                None if self.resources.len() < RESOURCES_MAX => {
+                    // Most users have one.
+                    self.resources.reserve_exact(1);
+                    self.resources.push(resource);
+                }
                 None => {}
             },
         }
@@ -327,7 +332,7 @@ impl Inward {
 
     /// Returns our tags in its dialogs.
     pub fn tags(&self) -> impl Iterator<Item = &str> {
-        self.notifiers.iter().filter_map(|notifier| notifier.dialog().parts().local.tag())
+        self.notifiers.iter().map(Notifier::tag)
     }
 
     /// Returns whether nothing of it is left to remember.
@@ -374,7 +379,7 @@ impl Inward {
     }
 
     fn notifier(&mut self, tag: &str) -> Option<&mut Notifier> {
-        self.notifiers.iter_mut().find(|notifier| notifier.dialog().parts().local.tag() == Some(tag))
+        self.notifiers.iter_mut().find(|notifier| notifier.tag() == tag)
     }
 
     /// Asks the server for what is not known, or not known to be true any more.
@@ -406,7 +411,7 @@ impl Inward {
     fn drain(&mut self, desk: &mut Desk, now: Now) {
         let mut index = 0;
         while index < self.notifiers.len() {
-            let tag: Box<str> = self.notifiers[index].dialog().parts().local.tag().unwrap_or_default().into();
+            let tag: Box<str> = self.notifiers[index].tag().into();
             while let Some(output) = self.notifiers[index].poll_output() {
                 self.carry_out(index, &tag, output, desk, now);
             }

@@ -10,7 +10,7 @@ use clock_types::{Date, Moment, Now, earliest};
 use net_types::Bytes;
 use sip_proto::endpoint::{Failure, ServerKey};
 use sip_proto::subscription::{Kept, Parties, Subscriber, SubscriberOutput};
-use sip_types::header::{CallId, NameAddr};
+use sip_types::header::NameAddr;
 use sip_types::{Headers, Request, Response};
 use translate::presence::{Seen, nick_element, read_presence};
 use translate::{Loss, Refusal, jid_to_sip};
@@ -56,7 +56,7 @@ pub struct Outward {
     /// Whether the table counts it as waiting.
     pub(super) counted: bool,
     /// What the table knows it by.
-    pub(super) listed: Option<Box<str>>,
+    pub(super) listed: Option<Arc<str>>,
     /// When the table wakes it.
     pub(super) scheduled: Option<Moment>,
 }
@@ -199,7 +199,7 @@ impl Outward {
 
     /// Makes sure that there is a dialog, or one is being asked for.
     fn ensure(&mut self, desk: &mut Desk, now: Now) {
-        if self.held.is_none() && self.subscriber.name().is_none() && !self.is_resting(now) {
+        if self.held.is_none() && self.subscriber.tag().is_none() && !self.is_resting(now) {
             self.again = None;
             self.subscriber.subscribe(now, &mut desk.ids);
             self.drain(desk, now);
@@ -298,9 +298,9 @@ impl Outward {
         earliest(self.subscriber.poll_timeout(), earliest(self.stale, self.again))
     }
 
-    /// Returns what names the messages of its dialog: the Call-ID and our tag.
-    pub fn name(&self) -> Option<(&CallId, &str)> {
-        self.subscriber.name()
+    /// Returns what names the messages of its dialog: our tag.
+    pub fn tag(&self) -> Option<&str> {
+        self.subscriber.tag()
     }
 
     pub const fn pair(&self) -> &Arc<Pair> {
@@ -313,7 +313,7 @@ impl Outward {
     }
 
     /// Returns how the XMPP user is called, as far as he has said so.
-    pub fn nick(&self) -> Option<Cow<'_, str>> {
+    pub fn nick(&self) -> Option<String> {
         self.subscriber.watcher_name()
     }
 

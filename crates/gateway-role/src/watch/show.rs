@@ -51,9 +51,11 @@ impl Shown {
     pub fn replace(
         &mut self,
         pair: &Pair,
-        devices: Vec<Resource>,
+        mut devices: Vec<Resource>,
         capabilities: Option<&Capabilities>,
     ) -> Vec<Element> {
+        devices.iter_mut().for_each(Resource::compact);
+        devices.shrink_to_fit();
         let old = std::mem::replace(&mut self.devices, devices);
         let inherited = std::mem::take(&mut self.inherited).then_some(&self.kept);
         let named = |name: &str| Some(name).filter(|name| !name.is_empty()).map(str::to_owned);

@@ -2,8 +2,7 @@
 
 mod standing;
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,20 +32,20 @@ use crate::settings::Settings;
 #[derive(Debug)]
 pub struct Watches {
     desk: Desk,
-    outward: BTreeMap<Slot, Outward>,
-    inward: BTreeMap<Slot, Inward>,
+    outward: BTreeMap<Slot, Box<Outward>>,
+    inward: BTreeMap<Slot, Box<Inward>>,
     /// By [`Pair::key`].
     outward_by_pair: BTreeMap<Arc<str>, Slot>,
     inward_by_pair: BTreeMap<Arc<str>, Slot>,
     /// Subscribers by our tag, which is in the To of their NOTIFYs; notifiers by ours, in the To of SUBSCRIBEs.
-    outward_by_tag: BTreeMap<Box<str>, Slot>,
-    inward_by_tag: BTreeMap<Box<str>, Slot>,
+    outward_by_tag: BTreeMap<Arc<str>, Slot>,
+    inward_by_tag: BTreeMap<Arc<str>, Slot>,
     /// How many users somebody watches, by his bare address.
     watching: BTreeMap<Box<str>, usize>,
     /// How many of an XMPP domain's users wait to be added by the SIP users whom they wish to watch.
     waiting: BTreeMap<DomainName, usize>,
-    /// Deadlines, of which the watch knows whether it means them.
-    deadlines: BinaryHeap<Reverse<(Moment, WatchDirection, Slot)>>,
+    /// For each watch the moment to look at it: not later than when it wants that.
+    deadlines: BTreeSet<(Moment, WatchDirection, Slot)>,
     next_slot: Slot,
 }
 
@@ -73,7 +72,7 @@ impl Watches {
             inward_by_tag: BTreeMap::new(),
             watching: BTreeMap::new(),
             waiting: BTreeMap::new(),
-            deadlines: BinaryHeap::new(),
+            deadlines: BTreeSet::new(),
             next_slot: 0,
         };
         for kept in recovered {
@@ -201,11 +200,11 @@ impl Watches {
     #[must_use]
     pub fn pair_of(&self, request: &Request) -> Option<&Arc<Pair>> {
         let tag = request.to().tag()?;
-        let inward = || self.inward.get(self.inward_by_tag.get(tag)?).map(Inward::pair);
+        let inward = || self.inward.get(self.inward_by_tag.get(tag)?).map(|watch| watch.pair());
         self.outward_by_tag
             .get(tag)
             .and_then(|slot| self.outward.get(slot))
-            .map(Outward::pair)
+            .map(|watch| watch.pair())
             .or_else(inward)
     }
 
@@ -296,22 +295,21 @@ impl Watches {
 
     /// Fires what is due.
     pub fn handle_timeout(&mut self, now: Now) {
-        while let Some(Reverse((at, direction, slot))) = self.deadlines.peek().copied() {
+        while let Some(first) = self.deadlines.first().copied() {
+            let (at, direction, slot) = first;
             if at > now.moment {
                 break;
             }
-            self.deadlines.pop();
+            self.deadlines.remove(&first);
             match direction {
-                WatchDirection::Outward => self.wake_outward(slot, at, now),
-                WatchDirection::Inward => self.wake_inward(slot, at, now),
+                WatchDirection::Outward => self.wake_outward(slot, now),
+                WatchDirection::Inward => self.wake_inward(slot, now),
             }
         }
     }
 
-    fn wake_outward(&mut self, slot: Slot, at: Moment, now: Now) {
-        let Some(watch) = self.outward.get_mut(&slot).filter(|watch| watch.scheduled == Some(at)) else {
-            return;
-        };
+    fn wake_outward(&mut self, slot: Slot, now: Now) {
+        let Some(watch) = self.outward.get_mut(&slot) else { return };
         watch.scheduled = None;
         if watch.poll_timeout().is_some_and(|next| next <= now.moment) {
             watch.handle_timeout(&mut self.desk, now);
@@ -319,10 +317,8 @@ impl Watches {
         self.settle_outward(slot);
     }
 
-    fn wake_inward(&mut self, slot: Slot, at: Moment, now: Now) {
-        let Some(watch) = self.inward.get_mut(&slot).filter(|watch| watch.scheduled == Some(at)) else {
-            return;
-        };
+    fn wake_inward(&mut self, slot: Slot, now: Now) {
+        let Some(watch) = self.inward.get_mut(&slot) else { return };
         watch.scheduled = None;
         if watch.poll_timeout().is_some_and(|next| next <= now.moment) {
             watch.handle_timeout(&mut self.desk, now);
@@ -333,7 +329,7 @@ impl Watches {
     /// Returns when to call [`Self::handle_timeout`]; it may turn out that nothing is due.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Moment> {
-        self.deadlines.peek().map(|Reverse((at, ..))| *at)
+        self.deadlines.first().map(|(at, ..)| *at)
     }
 
     /// Returns what is wanted next; drain it before the next input.
@@ -390,19 +386,19 @@ impl Watches {
         if let (Some(nick), Some(other)) = (watch.nick(), other) {
             other.handle_nick(&nick);
         }
-        self.outward.insert(slot, watch);
+        self.outward.insert(slot, Box::new(watch));
         self.settle_outward(slot);
     }
 
     fn insert_inward(&mut self, slot: Slot, mut watch: Inward) {
         let pair = Arc::clone(watch.pair());
         let other = self.outward_by_pair.get(&pair.key).and_then(|slot| self.outward.get(slot));
-        if let Some(nick) = other.and_then(Outward::nick) {
+        if let Some(nick) = other.and_then(|other| other.nick()) {
             watch.handle_nick(&nick);
         }
         *self.watching.entry(pair.sip.bare_str().into()).or_default() += 1;
         self.inward_by_pair.insert(Arc::clone(&pair.key), slot);
-        self.inward.insert(slot, watch);
+        self.inward.insert(slot, Box::new(watch));
     }
 
     fn with_outward(&mut self, pair: &Arc<Pair>, act: impl FnOnce(&mut Outward, &mut Desk)) {
@@ -435,9 +431,9 @@ impl Watches {
     fn settle_outward(&mut self, slot: Slot) {
         self.count_waiting(slot);
         let Some(watch) = self.outward.get_mut(&slot) else { return };
-        let tag = if watch.is_over() { None } else { watch.name().map(|(_, tag)| tag) };
+        let tag = if watch.is_over() { None } else { watch.tag() };
         if watch.listed.as_deref() != tag {
-            let tag: Option<Box<str>> = tag.map(Into::into);
+            let tag: Option<Arc<str>> = tag.map(Into::into);
             if let Some(old) = std::mem::replace(&mut watch.listed, tag.clone()) {
                 self.outward_by_tag.remove(&old);
             }
@@ -447,19 +443,21 @@ impl Watches {
         }
         if watch.is_over() {
             let pair = Arc::clone(watch.pair());
+            if let Some(at) = watch.scheduled {
+                self.deadlines.remove(&(at, WatchDirection::Outward, slot));
+            }
             self.outward.remove(&slot);
             self.outward_by_pair.remove(&pair.key);
             return self.forget_watcher(pair.xmpp.bare_str());
         }
-        if let Some(at) = earlier(watch.poll_timeout(), &mut watch.scheduled) {
-            self.deadlines.push(Reverse((at, WatchDirection::Outward, slot)));
-        }
+        let wanted = watch.poll_timeout();
+        schedule(&mut self.deadlines, wanted, &mut watch.scheduled, (WatchDirection::Outward, slot));
     }
 
     fn settle_inward(&mut self, slot: Slot) {
         let Some(watch) = self.inward.get_mut(&slot) else { return };
         if !watch.tags().eq(watch.listed.iter().map(|tag| &**tag)) {
-            let tags: Vec<Box<str>> = watch.tags().map(Into::into).collect();
+            let tags: Vec<Arc<str>> = watch.tags().map(Into::into).collect();
             for old in std::mem::replace(&mut watch.listed, tags.clone()) {
                 self.inward_by_tag.remove(&old);
             }
@@ -467,17 +465,19 @@ impl Watches {
                 self.inward_by_tag.insert(tag, slot);
             }
         }
-        if let Some(at) = earlier(watch.poll_timeout(), &mut watch.scheduled) {
-            self.deadlines.push(Reverse((at, WatchDirection::Inward, slot)));
-        }
+        let wanted = watch.poll_timeout();
+        schedule(&mut self.deadlines, wanted, &mut watch.scheduled, (WatchDirection::Inward, slot));
         let pair = Arc::clone(watch.pair());
-        let (farewell, over) = (watch.take_farewell(), watch.is_over());
+        let (farewell, over, scheduled) = (watch.take_farewell(), watch.is_over(), watch.scheduled);
         // Whoever is seen to be available by the other direction's dialog has not gone.
         let seen = || self.outward_by_pair.get(&pair.key).and_then(|slot| self.outward.get(slot));
-        if farewell && !seen().is_some_and(Outward::is_available) {
+        if farewell && !seen().is_some_and(|watch| watch.is_available()) {
             self.desk.stanza(&pair, gone(&pair));
         }
         if over {
+            if let Some(at) = scheduled {
+                self.deadlines.remove(&(at, WatchDirection::Inward, slot));
+            }
             self.inward.remove(&slot);
             self.inward_by_pair.remove(&pair.key);
             self.forget_watcher(pair.sip.bare_str());
@@ -494,12 +494,16 @@ impl Watches {
     }
 }
 
-/// Returns the deadline to set, if it is earlier than the one that is set.
-fn earlier(wanted: Option<Moment>, scheduled: &mut Option<Moment>) -> Option<Moment> {
-    let at = wanted?;
-    if scheduled.is_some_and(|scheduled| scheduled <= at) {
-        return None;
+/// Sets a deadline if it is earlier than the one that is set, which it replaces: there is one for each watch at most.
+fn schedule(
+    deadlines: &mut BTreeSet<(Moment, WatchDirection, Slot)>,
+    wanted: Option<Moment>,
+    scheduled: &mut Option<Moment>,
+    (direction, slot): (WatchDirection, Slot),
+) {
+    let Some(at) = wanted.filter(|at| scheduled.is_none_or(|scheduled| *at < scheduled)) else { return };
+    if let Some(old) = scheduled.replace(at) {
+        deadlines.remove(&(old, direction, slot));
     }
-    *scheduled = Some(at);
-    Some(at)
+    deadlines.insert((at, direction, slot));
 }

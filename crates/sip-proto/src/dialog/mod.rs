@@ -5,6 +5,7 @@
 //! follows the peer's Contact. A peer's texts are kept as they were written: parameters of From and To
 //! (`epid`), the Record-Route values with their signatures, and the Contact, which is the next Request-URI.
 
+mod packed;
 mod parts;
 mod requests;
 
@@ -13,6 +14,7 @@ use std::fmt;
 use sip_types::header::{CallId, HeaderName, NameAddr};
 use sip_types::{Method, Request, Response, Token, Uri};
 
+pub use packed::Packed;
 pub use parts::Parts;
 pub use requests::next_hop_of;
 
@@ -166,6 +168,12 @@ impl Dialog {
     #[must_use]
     pub const fn parts(&self) -> &Parts {
         &self.parts
+    }
+
+    /// Returns the parts.
+    #[must_use]
+    pub fn into_parts(self) -> Parts {
+        *self.parts
     }
 
     /// Returns what tells the dialog from others.

@@ -9,7 +9,7 @@ use sip_types::header::{Event, HeaderName, NameAddr, SubscriptionPhase, Subscrip
 use sip_types::{HeaderText, Method, Request, Response, Token, Uri};
 
 use super::{Asked, Content, Kept, Settings, Shared};
-use crate::dialog::{Dialog, NoDialog};
+use crate::dialog::{Dialog, NoDialog, Packed};
 use crate::endpoint::{Failure, ServerKey};
 
 /// What a notifier wants done, in order.
@@ -68,9 +68,11 @@ impl NotifierEnd {
 #[derive(Debug)]
 pub struct Notifier {
     settings: Shared,
-    dialog: Dialog,
-    contact: NameAddr,
-    event: Event,
+    dialog: Packed,
+    /// What the Contact of its messages says.
+    contact: HeaderText,
+    /// What the subscriber's Event said besides the package.
+    event_id: Option<Box<Token>>,
     authorised: bool,
     expires: Moment,
     /// When the last NOTIFY went out.
@@ -83,7 +85,7 @@ pub struct Notifier {
     owed: bool,
     under_way: bool,
     /// The last NOTIFY, once the end is decided.
-    ending: Option<Ending>,
+    ending: Option<Box<Ending>>,
     over: bool,
     outputs: VecDeque<NotifierOutput>,
 }
@@ -150,9 +152,9 @@ impl Notifier {
     ) -> Self {
         Self {
             settings,
-            dialog,
-            contact,
-            event,
+            dialog: Packed::new(dialog),
+            contact: HeaderText::clean(&contact.to_string()).text,
+            event_id: event.id.map(Box::new),
             authorised,
             expires,
             last: None,
@@ -166,10 +168,10 @@ impl Notifier {
         }
     }
 
-    /// Returns the dialog.
+    /// Returns our tag in the dialog.
     #[must_use]
-    pub const fn dialog(&self) -> &Dialog {
-        &self.dialog
+    pub fn tag(&self) -> &str {
+        self.dialog.local_tag()
     }
 
     /// Returns whether the subscriber may see anything.
@@ -182,7 +184,7 @@ impl Notifier {
     #[must_use]
     pub fn is_leaving(&self) -> bool {
         let gone = |ending: &Ending| matches!(ending.end, NotifierEnd::Unsubscribed | NotifierEnd::Expired);
-        self.ending.as_ref().is_some_and(gone)
+        self.ending.as_deref().is_some_and(gone)
     }
 
     /// Returns when it ends unless it is refreshed.
@@ -219,8 +221,9 @@ impl Notifier {
         if self.under_way || self.over {
             return;
         }
-        let mut request = self.dialog.request(Method::Notify);
-        request = self.dressed(request, now);
+        let (request, next_hop) =
+            self.dialog.with(|dialog| (dialog.request(Method::Notify), dialog.next_hop()));
+        let mut request = self.dressed(request, now);
         let silent = !self.authorised;
         if let Some(content) = document.filter(|_| !silent) {
             request = request.with_body(&content.content_type, content.body);
@@ -233,24 +236,28 @@ impl Notifier {
         }
         (self.under_way, self.owed, self.changed) = (true, false, false);
         self.last = Some(now.moment);
-        let next_hop = Box::new(self.dialog.next_hop());
-        self.outputs.push_back(NotifierOutput::Send { request: Box::new(request), next_hop });
+        let (request, next_hop) = (Box::new(request), Box::new(next_hop));
+        self.outputs.push_back(NotifierOutput::Send { request, next_hop });
+    }
+
+    fn event(&self) -> Event {
+        Event { package: self.settings.event.package.clone(), id: self.event_id.as_deref().cloned() }
     }
 
     /// Returns how many octets the next NOTIFY has beside its document, the transport's own headers apart.
     #[must_use]
     pub fn head_octets(&self, now: Now) -> usize {
-        let request = self.dressed(self.dialog.clone().request(Method::Notify), now);
+        let request = self.dressed(self.dialog.unpack().request(Method::Notify), now);
         let mut octets = Vec::with_capacity(1024);
         request.print(&mut octets);
         octets.len()
     }
 
     fn dressed(&self, request: Request, now: Now) -> Request {
-        let mut request = self.settings.dress(request).with_contact(&self.contact);
+        let mut request = self.settings.dress(request).with(HeaderName::Contact, &self.contact);
         let state = self.state(now).to_string();
         for (name, text) in
-            [(HeaderName::Event, self.event.to_string()), (HeaderName::SubscriptionState, state)]
+            [(HeaderName::Event, self.event().to_string()), (HeaderName::SubscriptionState, state)]
         {
             if let Ok(text) = HeaderText::parse(text) {
                 request = request.with(name, &text);
@@ -282,7 +289,7 @@ impl Notifier {
         if self.ending.is_some() || self.over {
             return self.outputs.push_back(NotifierOutput::Respond { key, response: answer(481) });
         }
-        if let Err(refusal) = self.dialog.handle_request(request) {
+        if let Err(refusal) = self.dialog.with(|dialog| dialog.handle_request(request)) {
             let response = answer(refusal.status());
             return self.outputs.push_back(NotifierOutput::Respond { key, response });
         }
@@ -306,7 +313,7 @@ impl Notifier {
             return;
         }
         match response.status() {
-            200..300 => self.dialog.handle_response(response),
+            200..300 => self.dialog.with(|dialog| dialog.handle_response(response)),
             // RFC 6665 §4.2.2, RFC 5057 §5.1: the usage is gone.
             status @ (404 | 405 | 410 | 416 | 480..=485 | 489 | 501 | 604) => {
                 return self.finish(NotifierEnd::Gone(status));
@@ -392,15 +399,15 @@ impl Notifier {
             response = response.with(*name, value);
         }
         let response = response.with(HeaderName::Expires, &HeaderText::from(expires));
-        let response = Box::new(response.with_contact(&self.contact));
+        let response = Box::new(response.with(HeaderName::Contact, &self.contact));
         self.outputs.push_back(NotifierOutput::Respond { key, response });
     }
 
     fn keep(&mut self, now: Now) {
         let kept = Kept {
-            dialog: self.dialog.parts().clone(),
+            dialog: self.dialog.unpack().into_parts(),
             expires: now.date.plus(self.expires.since(now.moment)),
-            event: self.event.clone(),
+            event: self.event(),
             authorised: self.authorised,
         };
         self.outputs.push_back(NotifierOutput::Keep(Box::new(kept)));
@@ -408,7 +415,7 @@ impl Notifier {
 
     fn end(&mut self, reason: &'static str, retry_after: Option<u32>, end: NotifierEnd) {
         if self.ending.is_none() && !self.over {
-            self.ending = Some(Ending { reason, retry_after, end, said: false });
+            self.ending = Some(Box::new(Ending { reason, retry_after, end, said: false }));
             (self.owed, self.not_before) = (true, None);
         }
     }
@@ -428,7 +435,7 @@ impl Notifier {
     fn finish(&mut self, end: NotifierEnd) {
         self.over = true;
         let forgotten = |ending: &Ending| ending.end.is_known() || ending.end == NotifierEnd::Polled;
-        if !self.ending.as_ref().is_some_and(forgotten) {
+        if !self.ending.as_deref().is_some_and(forgotten) {
             self.outputs.push_back(NotifierOutput::Forget);
         }
         self.outputs.push_back(NotifierOutput::Ended(end));

@@ -1,6 +1,7 @@
 //! The subscriber of one presentity (RFC 6665 §4.1).
 
 mod live;
+mod parties;
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -13,9 +14,12 @@ use sip_types::header::{CallId, HeaderName, NameAddr};
 use sip_types::{HeaderText, Method, Request, Response, Token, Uri};
 
 use self::live::Live;
+use self::parties::Packed;
 use super::{Content, Kept, Settings, Shared};
 use crate::dialog::Dialog;
 use crate::endpoint::{Failure, ServerKey};
+
+pub use self::parties::Parties;
 
 /// What a subscriber wants done, in order.
 #[derive(Clone, Debug)]
@@ -85,24 +89,11 @@ impl fmt::Display for Trouble {
     }
 }
 
-/// Who subscribes to whom.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Parties {
-    /// The Request-URI of what begins a dialog.
-    pub target: Uri,
-    /// The watcher, without a tag.
-    pub from: NameAddr,
-    /// The presentity.
-    pub to: NameAddr,
-    /// Where NOTIFY requests shall come.
-    pub contact: NameAddr,
-}
-
 /// One watcher's subscription to one presentity, over as many dialogs as it takes.
 #[derive(Debug)]
 pub struct Subscriber {
     settings: Shared,
-    parties: Box<Parties>,
+    parties: Packed,
     state: State,
     /// Whether it shall be; `unsubscribe` makes it false.
     wanted: bool,
@@ -139,7 +130,7 @@ impl Subscriber {
         let expires = settings.expires;
         Self {
             settings,
-            parties: Box::new(parties),
+            parties: Packed::new(parties),
             state: State::Over,
             wanted: false,
             failures: 0,
@@ -173,27 +164,23 @@ impl Subscriber {
 
     /// Says how the watcher is called, in what begins a dialog from here on.
     pub fn call_watcher(&mut self, name: &str) {
-        let from = NameAddr::new(self.parties.from.uri.clone());
-        self.parties.from = from.with_display_name(name);
+        let mut parties = self.parties.unpack();
+        parties.from = NameAddr::new(parties.from.uri).with_display_name(name);
+        self.parties = Packed::new(parties);
     }
 
     /// Returns how the watcher is called.
     #[must_use]
-    pub fn watcher_name(&self) -> Option<Cow<'_, str>> {
-        self.parties.from.display_name()
+    pub fn watcher_name(&self) -> Option<String> {
+        self.parties.unpack().from.display_name().map(Cow::into_owned)
     }
 
-    /// Returns what tells the subscription's messages from others: the Call-ID and our tag, while there are any.
+    /// Returns what tells the subscription's messages from others: our tag, while there are any.
     #[must_use]
-    pub fn name(&self) -> Option<(&CallId, &str)> {
+    pub fn tag(&self) -> Option<&str> {
         match &self.state {
-            State::Asking(asking) => {
-                Some((asking.request.call_id(), asking.request.from().tag().unwrap_or_default()))
-            }
-            State::Live(live) => {
-                let parts = live.dialog.parts();
-                Some((&parts.call_id, parts.local.tag().unwrap_or_default()))
-            }
+            State::Asking(asking) => asking.request.from().tag(),
+            State::Live(live) => Some(live.dialog.local_tag()),
             State::Resting(_) | State::Over => None,
         }
     }
@@ -260,7 +247,7 @@ impl Subscriber {
     /// Accepts a NOTIFY, which may make the dialog (RFC 6665 §4.4.1): so its answer says what one that does says
     /// (RFC 3261 §12.1.1).
     fn accept(&self, notify: &Request) -> Response {
-        let mut response = Response::to(notify, 200).with_contact(&self.parties.contact);
+        let mut response = Response::to(notify, 200).with(HeaderName::Contact, &self.parties.contact());
         response.headers_mut().copy(HeaderName::RecordRoute, notify.headers());
         response
     }
@@ -286,7 +273,8 @@ impl Subscriber {
             }
             // A second fork is not kept (RFC 6665 §4.1.4 leaves it to the package).
             State::Live(live) => {
-                live.dialog.handle_request(notify).map_err(|refusal| answer(refusal.status()))
+                let taken = live.dialog.with(|dialog| dialog.handle_request(notify));
+                taken.map_err(|refusal| answer(refusal.status()))
             }
             State::Resting(_) | State::Over => Err(answer(481)),
         }
@@ -312,7 +300,7 @@ impl Subscriber {
             State::Live(live) => {
                 live.under_way = false;
                 if (200..300).contains(&status) {
-                    live.dialog.handle_response(response);
+                    live.dialog.with(|dialog| dialog.handle_response(response));
                     if let Some(granted) = response.headers().expires().ok().flatten() {
                         live.grant(granted, now);
                     }
@@ -391,14 +379,14 @@ impl Subscriber {
         if !self.wanted {
             return self.gone();
         }
-        let parties = &self.parties;
+        let parties = self.parties.unpack();
         let tag = Token::parse(ids.token("tag")).expect("identifiers are tokens");
         let call_id = CallId::parse(ids.token("call")).expect("a token is a word");
         let request = Request::new(
             Method::Subscribe,
-            parties.target.clone(),
-            parties.from.clone().with_tag(&tag),
-            parties.to.clone(),
+            parties.target,
+            parties.from.with_tag(&tag),
+            parties.to,
             call_id,
             1,
         );
@@ -408,7 +396,7 @@ impl Subscriber {
     }
 
     fn dressed(&self, request: Request, expires: u32) -> Request {
-        let request = self.settings.dress(request).with_contact(&self.parties.contact);
+        let request = self.settings.dress(request).with(HeaderName::Contact, &self.parties.contact());
         let event = HeaderText::from(self.settings.event.package.clone());
         request
             .with(HeaderName::Event, &event)

@@ -11,6 +11,7 @@ struct World {
     notifier: Notifier,
     sent: Vec<Request>,
     heard: Vec<String>,
+    kept: Option<sip_proto::subscription::Kept>,
 }
 
 fn subscribe(expires: &str, number: u32, tag: &str) -> Request {
@@ -38,7 +39,7 @@ impl World {
         let contact = address("<sip:ann@gw.x.example;transport=tls>");
         let notifier =
             Notifier::accept(ServerKey(1), &request, asked, &tag, contact, authorised, settings(), at(0));
-        let mut world = Self { notifier: notifier.unwrap(), sent: Vec::new(), heard: Vec::new() };
+        let mut world = Self { notifier: notifier.unwrap(), sent: Vec::new(), heard: Vec::new(), kept: None };
         world.drain();
         world
     }
@@ -59,8 +60,11 @@ impl World {
                 }
                 NotifierOutput::Wanted => "wanted".to_owned(),
                 NotifierOutput::Refreshed => "refreshed".to_owned(),
-                NotifierOutput::Keep(_) => "keep".to_owned(),
                 NotifierOutput::Forget => "forget".to_owned(),
+                NotifierOutput::Keep(kept) => {
+                    self.kept = Some(*kept);
+                    "keep".to_owned()
+                }
                 NotifierOutput::Ended(end) => format!("ended {end:?}"),
             };
             self.heard.push(words);
@@ -228,12 +232,7 @@ fn a_refusal_of_the_presentity_is_the_last_word() {
 fn a_dialog_goes_on_after_a_crash() {
     let mut world = World::new("Expires: 600", true);
     world.says("one", 0).is_answered(200, 0);
-    let kept = sip_proto::subscription::Kept {
-        dialog: world.notifier.dialog().parts().clone(),
-        expires: at(600).date,
-        event: sip_types::header::Event::parse("presence;id=7").unwrap(),
-        authorised: true,
-    };
+    let kept = world.kept.take().unwrap();
 
     let contact = address("<sip:ann@gw.x.example;transport=tls>");
     world.notifier = Notifier::resume(kept, contact, settings(), at(100));
@@ -242,8 +241,9 @@ fn a_dialog_goes_on_after_a_crash() {
     world.drain();
     world.heard.retain(|words| words != "keep" && !words.starts_with("respond"));
     world.expect(&["wanted"]);
-    world.says("two", 100).expect(&["NOTIFY 1002 active;expires=500 [two]"]);
+    world.says("two", 100).expect(&["NOTIFY 1001 active;expires=500 [two]"]);
     assert_eq!(world.notifier.expires().since(at(100).moment), Duration::from_secs(500));
+    assert_eq!(world.sent.last().unwrap().headers().text(HeaderName::Event).unwrap(), "presence;id=7");
 }
 
 #[test]

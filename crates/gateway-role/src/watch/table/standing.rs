@@ -22,7 +22,7 @@ impl Watches {
     #[must_use]
     pub fn has_added(&self, pair: &str) -> bool {
         let slot = self.inward_by_pair.get(pair);
-        slot.and_then(|slot| self.inward.get(slot)).is_some_and(super::Inward::has_asked)
+        slot.and_then(|slot| self.inward.get(slot)).is_some_and(|watch| watch.has_asked())
     }
 
     /// Takes what the proxies say of their partners from now on.
@@ -91,7 +91,7 @@ impl Watches {
     /// A SIP user has watched an XMPP user: what waited for that goes on.
     pub(super) fn added(&mut self, pair: &Arc<Pair>, now: Now) {
         let slot = self.outward_by_pair.get(&pair.key).copied();
-        let waits = slot.and_then(|slot| self.outward.get(&slot)).is_some_and(Outward::is_waiting);
+        let waits = slot.and_then(|slot| self.outward.get(&slot)).is_some_and(|watch| watch.is_waiting());
         if waits && self.has_added(&pair.key) {
             let held = self.judge(pair);
             self.with_outward(pair, |watch, desk| watch.hold(held, desk, now));

@@ -7,12 +7,12 @@ use sip_types::header::SubscriptionPhase;
 use sip_types::{Method, Request, Response};
 
 use super::{Content, Kept, State, Subscriber, SubscriberOutput, Trouble, seconds};
-use crate::dialog::Dialog;
+use crate::dialog::{Dialog, Packed};
 
 /// A dialog and its clock.
 #[derive(Debug)]
 pub(super) struct Live {
-    pub(super) dialog: Dialog,
+    pub(super) dialog: Packed,
     /// Nobody has allowed it yet.
     pub(super) pending: bool,
     /// Whether the user knows that it is pending.
@@ -29,7 +29,7 @@ pub(super) struct Live {
 impl Live {
     pub(super) fn new(dialog: Dialog, pending: bool, expires: Moment) -> Self {
         Self {
-            dialog,
+            dialog: Packed::new(dialog),
             pending,
             said_pending: false,
             expires,
@@ -96,7 +96,7 @@ impl Subscriber {
         let State::Live(live) = &mut self.state else { return };
         let number = response.headers().get_other("ms-piggyback-cseq");
         let number = number.and_then(|text| std::str::from_utf8(text).ok()?.trim().parse().ok());
-        if number.is_none_or(|number| live.dialog.handle_number(number)) {
+        if number.is_none_or(|number| live.dialog.with(|dialog| dialog.handle_number(number))) {
             self.become_active(Some(content), now);
         }
     }
@@ -266,7 +266,8 @@ impl Subscriber {
 
     /// Returns a part of `whole` that is the same for the same two users and differs between others.
     fn spread(&self, whole: Duration) -> Duration {
-        let octets = self.parties.to.uri.as_str().bytes().chain(self.parties.from.uri.as_str().bytes());
+        let parties = self.parties.unpack();
+        let octets = parties.to.uri.as_str().bytes().chain(parties.from.uri.as_str().bytes());
         let hash = octets.fold(0xcbf2_9ce4_8422_2325_u64, |hash, octet| {
             (hash ^ u64::from(octet)).wrapping_mul(0x0100_0000_01b3)
         });
@@ -279,7 +280,7 @@ impl Subscriber {
             && !live.leaving
         {
             let kept = Kept {
-                dialog: live.dialog.parts().clone(),
+                dialog: live.dialog.unpack().into_parts(),
                 expires: now.date.plus(live.expires.since(now.moment)),
                 event: self.settings.event.clone(),
                 authorised: !live.pending,
@@ -298,8 +299,9 @@ impl Subscriber {
             return;
         }
         live.under_way = true;
-        let request = live.dialog.request(Method::Subscribe);
-        let next_hop = Some(Box::new(live.dialog.next_hop()));
+        let (request, next_hop) =
+            live.dialog.with(|dialog| (dialog.request(Method::Subscribe), dialog.next_hop()));
+        let next_hop = Some(Box::new(next_hop));
         if leave {
             live.leaving = true;
             live.refresh = now.moment + self.settings.timing.lifetime();
