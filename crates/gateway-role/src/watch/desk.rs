@@ -131,8 +131,8 @@ impl Desk {
     }
 
     /// Returns a time by which many that do the same do not do it together.
-    pub fn within_spread(&mut self) -> Duration {
-        let spread = u64::try_from(self.settings.watches.spread.as_millis()).unwrap_or(0);
+    pub fn within(&mut self, spread: Duration) -> Duration {
+        let spread = u64::try_from(spread.as_millis()).unwrap_or(u64::MAX);
         Duration::from_millis(self.ids.below(spread.max(1)))
     }
 

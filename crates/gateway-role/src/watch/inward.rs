@@ -1,5 +1,7 @@
 //! A SIP user watches an XMPP user (RFC 8048 §5.3).
 
+mod polls;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,6 +38,8 @@ pub struct Inward {
     /// When the XMPP user was last asked for permission, and his server for his presence.
     asked: Option<Moment>,
     probed: Option<Moment>,
+    /// Until when somebody who asked once waits for what is not known.
+    polled_until: Option<Moment>,
     trouble: Option<Box<str>>,
     /// Whether a program has watched, and nobody was told that none does any more.
     owes_farewell: bool,
@@ -70,6 +74,7 @@ impl Inward {
             heard: None,
             asked: None,
             probed: None,
+            polled_until: None,
             trouble: None,
             owes_farewell: false,
             listed: Vec::new(),
@@ -103,7 +108,6 @@ impl Inward {
                 for notifier in &mut self.notifiers {
                     notifier.authorise(now);
                 }
-                self.probe(desk, now);
             }
             Some(Authorisation::Pending) => {
                 self.asked = Some(now.moment);
@@ -285,10 +289,13 @@ impl Inward {
             }
             self.drain(desk, now);
         }
+        self.answer_polls(desk, now);
     }
 
     /// Before an end that is planned: each program is told to subscribe anew at once (RFC 6665 §4.1.3).
     pub fn handle_stop(&mut self, desk: &mut Desk, now: Now) {
+        // They come again at once: nobody has gone.
+        self.owes_farewell = false;
         self.terminate("deactivated", None, desk, now);
     }
 
@@ -319,11 +326,16 @@ impl Inward {
                 notifier.handle_timeout(now);
             }
         }
+        if self.polled_until.is_some_and(|until| until <= now.moment) {
+            self.answer_polls(desk, now);
+        }
         self.drain(desk, now);
     }
 
     pub fn poll_timeout(&self) -> Option<Moment> {
-        self.notifiers.iter().fold(None, |first, notifier| earliest(first, notifier.poll_timeout()))
+        self.notifiers
+            .iter()
+            .fold(self.polled_until, |first, notifier| earliest(first, notifier.poll_timeout()))
     }
 
     pub const fn pair(&self) -> &Arc<Pair> {
@@ -391,7 +403,11 @@ impl Inward {
         }
     }
 
-    fn probe(&mut self, desk: &mut Desk, now: Now) {
+    /// Asks the server, unless it has just been asked.
+    pub fn probe(&mut self, desk: &mut Desk, now: Now) {
+        if !self.is_granted() || self.notifiers.is_empty() {
+            return;
+        }
         if self.probed.is_none_or(|probed| probed + PROBED_ENOUGH <= now.moment) {
             self.probed = Some(now.moment);
             desk.stanza(&self.pair, self.stanza(PresenceType::Probe));
@@ -429,6 +445,7 @@ impl Inward {
                 desk.send(Asker::Inward(self.slot, tag.into()), request, self.pair.sip.domain());
             }
             NotifierOutput::Respond { key, response } => desk.respond(key, response),
+            NotifierOutput::Wanted if self.keeps_waiting(index, now) => {}
             NotifierOutput::Wanted => {
                 let content = self.document(&self.notifiers[index], desk, now);
                 self.notifiers[index].notify(content, now);

@@ -18,6 +18,7 @@
 
 mod desk;
 mod effect;
+mod errands;
 mod inward;
 mod outward;
 mod record;

@@ -154,10 +154,9 @@ impl Outward {
         self.ensure(desk, now);
     }
 
-    /// A probe adopts a watch that is older than this gateway.
-    pub fn handle_adopted(&mut self, desk: &mut Desk, now: Now) {
+    /// A probe adopts a watch that is older than this gateway; it begins in its turn.
+    pub fn handle_adopted(&mut self, desk: &mut Desk) {
         self.authorise(Authorisation::Granted, desk);
-        self.ensure(desk, now);
     }
 
     /// The XMPP user wishes it no more, whatever becomes of this process before the SIP side has heard so.
@@ -290,7 +289,7 @@ impl Outward {
             let devices = self.shown.devices().to_vec();
             self.show(devices, desk);
         } else if self.is_granted() && self.held.is_none() {
-            self.again = Some(now.moment + desk.within_spread());
+            self.again = Some(now.moment + desk.within(desk.settings.watches.spread));
         }
     }
 

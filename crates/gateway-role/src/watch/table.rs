@@ -1,12 +1,13 @@
 //! All watches, by their users.
 
+mod pacing;
 mod standing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use clock_types::{Ids, Moment, Now};
+use clock_types::{Ids, Moment, Now, earliest};
 use sip_proto::endpoint::{Failure, ServerKey};
 use sip_proto::subscription::admit;
 use sip_types::{HeaderText, Request, Response};
@@ -20,6 +21,7 @@ use xmpp_types::xml::Element;
 
 use super::desk::{Asker, Desk, Slot};
 use super::effect::{Effect, WatchRequest, WatchWord};
+use super::errands::Errands;
 use super::inward::{Inward, gone};
 use super::outward::Outward;
 use super::record::{KeptWatch, WatchDirection};
@@ -46,6 +48,7 @@ pub struct Watches {
     waiting: BTreeMap<DomainName, usize>,
     /// For each watch the moment to look at it: not later than when it wants that.
     deadlines: BTreeSet<(Moment, WatchDirection, Slot)>,
+    errands: Errands,
     next_slot: Slot,
 }
 
@@ -73,19 +76,18 @@ impl Watches {
             watching: BTreeMap::new(),
             waiting: BTreeMap::new(),
             deadlines: BTreeSet::new(),
+            errands: Errands::default(),
             next_slot: 0,
         };
-        for kept in recovered {
-            watches.recover(kept, now);
-        }
+        watches.recover_all(recovered, now);
         watches
     }
 
-    fn recover(&mut self, kept: KeptWatch, now: Now) {
+    fn recover(&mut self, kept: KeptWatch, spread: Duration, now: Now) {
         match kept.direction {
             WatchDirection::Outward => {
                 let slot = self.slot();
-                let within = self.desk.within_spread();
+                let within = self.desk.within(spread);
                 let desk = &self.desk;
                 if let Some(watch) = Outward::recover(slot, kept, within, desk, now) {
                     self.insert_outward(slot, watch);
@@ -96,6 +98,7 @@ impl Watches {
                 let watch = Inward::recover(slot, kept, &mut self.desk, now);
                 self.insert_inward(slot, watch);
                 self.settle_inward(slot);
+                self.probe_in_turn(slot, now);
             }
         }
     }
@@ -158,7 +161,10 @@ impl Watches {
         }
         self.desk.stanza(pair, nobody(pair, prober));
         if self.desk.settings.watches.adopt_probes && self.judge(pair).is_none() && self.begin_outward(pair) {
-            self.with_outward(pair, |watch, desk| watch.handle_adopted(desk, now));
+            self.with_outward(pair, |watch, desk| watch.handle_adopted(desk));
+            if let Some(slot) = self.outward_by_pair.get(&pair.key).copied() {
+                self.adopt_in_turn(slot, now);
+            }
         }
     }
 
@@ -278,23 +284,15 @@ impl Watches {
         }
     }
 
-    /// Before a planned end: SIP users' programs are told to subscribe anew (RFC 6665 §4.1.3). What XMPP users watch goes on
-    /// in the next process.
-    pub fn handle_stop(&mut self, now: Now) {
-        let slots: Vec<Slot> = self.inward.keys().copied().collect();
-        for slot in slots {
-            self.in_inward(slot, |watch, desk| watch.handle_stop(desk, now));
-        }
-    }
-
     /// Returns whether nothing waits for an answer.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
-        self.desk.requests.is_empty()
+        self.desk.requests.is_empty() && self.errands.is_empty()
     }
 
     /// Fires what is due.
     pub fn handle_timeout(&mut self, now: Now) {
+        self.run_errands(now);
         while let Some(first) = self.deadlines.first().copied() {
             let (at, direction, slot) = first;
             if at > now.moment {
@@ -329,7 +327,8 @@ impl Watches {
     /// Returns when to call [`Self::handle_timeout`]; it may turn out that nothing is due.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Moment> {
-        self.deadlines.first().map(|(at, ..)| *at)
+        let deadline = self.deadlines.first().map(|(at, ..)| *at);
+        earliest(deadline, self.errands.poll_timeout())
     }
 
     /// Returns what is wanted next; drain it before the next input.

@@ -6,6 +6,7 @@ mod conversations;
 mod crossing;
 mod dispositions;
 mod msrp;
+mod outages;
 mod policy;
 mod presence;
 mod strangers;

@@ -17,6 +17,15 @@ pub enum Route {
 }
 
 impl Route {
+    /// Returns how fast it takes requests, if that is limited.
+    #[must_use]
+    pub fn pace(&self) -> Option<&Pace> {
+        match self {
+            Self::Fixed(hop) => hop.pace.as_ref(),
+            Self::Locate(hop) => hop.pace.as_ref(),
+        }
+    }
+
     /// Returns the route to a configured next hop.
     #[must_use]
     pub fn fixed(hop: FixedHop) -> Self {

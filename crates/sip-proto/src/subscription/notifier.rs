@@ -52,15 +52,17 @@ pub enum NotifierEnd {
     Expired,
     /// We ended it, for this reason.
     Terminated(&'static str),
+    /// We ended it for the time being, and could not tell the subscriber: it is still kept.
+    Untold,
     /// The subscriber knows of no such subscription (its status), or does not answer (408).
     Gone(u16),
 }
 
 impl NotifierEnd {
-    /// Tells whether a subscriber that does not hear of the end still knows of it, or asks anew by itself. Another one would
-    /// go on believing what it was told, so that a process that crashed before it heard tells it once more.
+    /// Tells whether a subscriber that does not hear of the end still knows of it. Another one would go on believing what it
+    /// was told, so that a process that crashed before it heard tells it once more.
     fn is_known(&self) -> bool {
-        matches!(self, Self::Unsubscribed | Self::Expired | Self::Terminated("deactivated"))
+        matches!(self, Self::Unsubscribed | Self::Expired)
     }
 }
 
@@ -185,6 +187,12 @@ impl Notifier {
     pub fn is_leaving(&self) -> bool {
         let gone = |ending: &Ending| matches!(ending.end, NotifierEnd::Unsubscribed | NotifierEnd::Expired);
         self.ending.as_deref().is_some_and(gone)
+    }
+
+    /// Returns whether the subscriber only asks once.
+    #[must_use]
+    pub fn is_poll(&self) -> bool {
+        self.ending.as_ref().is_some_and(|ending| ending.end == NotifierEnd::Polled)
     }
 
     /// Returns when it ends unless it is refreshed.
@@ -331,6 +339,12 @@ impl Notifier {
     /// (RFC 6665 §4.2.2); one that cannot be reached may still have it.
     pub fn handle_failure(&mut self, failure: &Failure, now: Now) {
         self.under_way = false;
+        // Whoever was to come back at once, and does not know, is still a subscriber for the next process.
+        let returns = |ending: &Ending| ending.said && ending.end == NotifierEnd::Terminated("deactivated");
+        if self.ending.as_deref().is_some_and(returns) {
+            self.over = true;
+            return self.outputs.push_back(NotifierOutput::Ended(NotifierEnd::Untold));
+        }
         if self.settle_ending() {
             return;
         }

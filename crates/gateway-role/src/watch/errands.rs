@@ -1,0 +1,148 @@
+//! What many watches are to do when something big has happened, at the pace of the servers that it goes to.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use clock_types::{Moment, Now, earliest};
+use xmpp_types::jid::DomainName;
+
+use super::desk::Slot;
+
+/// One thing that one watch is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Errand {
+    /// An inward watch asks for the XMPP user's presence.
+    Probe(Slot),
+    /// An outward watch that a probe has made begins.
+    Adopt(Slot),
+    /// An inward watch tells its programs to subscribe anew, because we end.
+    Leave(Slot),
+}
+
+/// Errands, by the domain whose servers they are a burden to.
+#[derive(Debug, Default)]
+pub struct Errands {
+    queues: BTreeMap<DomainName, Queue>,
+}
+
+#[derive(Debug)]
+struct Queue {
+    waiting: VecDeque<Errand>,
+    /// When the present turn began, and how many it has left.
+    turn: Moment,
+    left: usize,
+    /// Errands of one turn, and how long it lasts.
+    batch: usize,
+    every: Duration,
+}
+
+/// The usual turn.
+const TURN: Duration = Duration::from_millis(100);
+/// Turns in a second.
+const TURNS: u32 = 10;
+
+impl Errands {
+    /// Takes an errand for a domain that bears so many in a second.
+    pub fn push(&mut self, domain: &DomainName, per_second: u32, errand: Errand, now: Now) {
+        let per_second = per_second.max(1);
+        let (batch, every) = if per_second >= TURNS {
+            (per_second / TURNS, TURN)
+        } else {
+            (1, Duration::from_secs(1) / per_second)
+        };
+        let batch = usize::try_from(batch).unwrap_or(1);
+        let queue = self.queues.entry(domain.clone()).or_insert_with(|| Queue {
+            waiting: VecDeque::new(),
+            turn: now.moment,
+            left: batch,
+            batch,
+            every,
+        });
+        (queue.batch, queue.every) = (batch, every);
+        queue.waiting.push_back(errand);
+    }
+
+    /// Returns an errand whose turn has come.
+    pub fn take_due(&mut self, now: Now) -> Option<Errand> {
+        // A queue that is empty is kept for as long as its last turn, so that the next errand does not come too soon.
+        self.queues.retain(|_, queue| !queue.waiting.is_empty() || now.moment < queue.turn + queue.every);
+        self.queues.values_mut().find_map(|queue| {
+            if queue.turn + queue.every <= now.moment {
+                (queue.turn, queue.left) = (now.moment, queue.batch);
+            }
+            if queue.left == 0 {
+                return None;
+            }
+            let errand = queue.waiting.pop_front()?;
+            queue.left -= 1;
+            Some(errand)
+        })
+    }
+
+    /// Returns when the next one has its turn.
+    pub fn poll_timeout(&self) -> Option<Moment> {
+        let waiting = self.queues.values().filter(|queue| !queue.waiting.is_empty());
+        waiting.fold(None, |first, queue| {
+            let next = if queue.left > 0 { queue.turn } else { queue.turn + queue.every };
+            earliest(first, Some(next))
+        })
+    }
+
+    /// Returns whether none waits.
+    pub fn is_empty(&self) -> bool {
+        self.queues.values().all(|queue| queue.waiting.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clock_types::Date;
+
+    use super::*;
+
+    fn at(millis: u64) -> Now {
+        Now { moment: Moment::ZERO + Duration::from_millis(millis), date: Date::default() }
+    }
+
+    fn domain(name: &str) -> DomainName {
+        DomainName::parse(name).unwrap()
+    }
+
+    fn done(errands: &mut Errands, millis: u64) -> Vec<Errand> {
+        std::iter::from_fn(|| errands.take_due(at(millis))).collect()
+    }
+
+    #[test]
+    fn each_domain_has_its_pace_and_none_waits_for_another() {
+        let mut errands = Errands::default();
+        for slot in 0..5 {
+            errands.push(&domain("slow.example"), 20, Errand::Leave(slot), at(0));
+            errands.push(&domain("fast.example"), 1000, Errand::Leave(10 + slot), at(0));
+        }
+
+        let first = done(&mut errands, 0);
+        assert_eq!(first.len(), 7, "{first:?}");
+        assert_eq!(first.iter().filter(|errand| matches!(errand, Errand::Leave(..5))).count(), 2);
+        assert_eq!(errands.poll_timeout(), Some(at(100).moment));
+        assert_eq!(done(&mut errands, 99), []);
+        assert_eq!(done(&mut errands, 100), [Errand::Leave(2), Errand::Leave(3)]);
+        assert_eq!(done(&mut errands, 350), [Errand::Leave(4)]);
+        assert!(errands.is_empty());
+        assert_eq!(errands.poll_timeout(), None);
+    }
+
+    #[test]
+    fn what_comes_one_by_one_is_paced_as_well() {
+        let mut errands = Errands::default();
+        let mut times = Vec::new();
+        for slot in 0..4 {
+            errands.push(&domain("s.example"), 2, Errand::Adopt(slot), at(u64::from(slot) * 10));
+            times.extend(done(&mut errands, u64::from(slot) * 10));
+        }
+
+        assert_eq!(times, [Errand::Adopt(0)]);
+        assert_eq!(done(&mut errands, 499), []);
+        assert_eq!(done(&mut errands, 500), [Errand::Adopt(1)]);
+        assert_eq!(errands.poll_timeout(), Some(at(1000).moment));
+    }
+}
