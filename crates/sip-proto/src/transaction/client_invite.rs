@@ -36,7 +36,7 @@ use std::time::Duration;
 
 use clock_types::{Moment, Now, earliest};
 
-use super::{Outputs, Reliability, Timing};
+use super::{Outputs, Reliability, Repeat, Timing};
 
 /// What the owner is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,8 +65,8 @@ pub struct ClientInvite {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Calling {
-        /// Timer A and its interval; none on a reliable transport.
-        repeat: Option<(Moment, Duration)>,
+        /// Timer A.
+        repeat: Repeat,
         /// Timer B.
         until: Moment,
     },
@@ -88,7 +88,7 @@ impl ClientInvite {
     pub fn new(timing: Timing, reliability: Reliability, now: Now) -> Self {
         let mut outputs = Outputs::new();
         outputs.push(Output::Send);
-        let repeat = reliability.linger(timing.t1).map(|interval| (now.moment + interval, interval));
+        let repeat = Repeat::new(timing, reliability, now);
         let state = State::Calling { repeat, until: now.moment + timing.lifetime() };
         Self { state, timing, reliability, outputs }
     }
@@ -145,11 +145,7 @@ impl ClientInvite {
                 self.outputs.push(Output::TimedOut);
             }
             State::Calling { ref mut repeat, .. } => {
-                if let Some((at, interval)) = *repeat
-                    && at <= now.moment
-                {
-                    let interval = interval * 2;
-                    *repeat = Some((now.moment + interval, interval));
+                if repeat.is_due(|interval| interval * 2, now) {
                     self.outputs.push(Output::Send);
                 }
             }
@@ -171,7 +167,7 @@ impl ClientInvite {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Moment> {
         match self.state {
-            State::Calling { repeat, until } => earliest(repeat.map(|(at, _)| at), Some(until)),
+            State::Calling { repeat, until } => earliest(repeat.next(), Some(until)),
             State::Completed { until } | State::Accepted { until } => Some(until),
             State::Proceeding | State::Terminated => None,
         }

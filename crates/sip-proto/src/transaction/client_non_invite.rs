@@ -29,11 +29,9 @@
 //!     +------------+
 //! ```
 
-use std::time::Duration;
-
 use clock_types::{Moment, Now, earliest};
 
-use super::{Outputs, Reliability, Timing};
+use super::{Outputs, Reliability, Repeat, Timing};
 
 /// What the owner is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,8 +68,8 @@ enum State {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Wait {
-    /// Timer E and its interval; none on a reliable transport.
-    repeat: Option<(Moment, Duration)>,
+    /// Timer E.
+    repeat: Repeat,
     /// Timer F.
     until: Moment,
 }
@@ -82,7 +80,7 @@ impl ClientNonInvite {
     pub fn new(timing: Timing, reliability: Reliability, now: Now) -> Self {
         let mut outputs = Outputs::new();
         outputs.push(Output::Send);
-        let repeat = reliability.linger(timing.t1).map(|interval| (now.moment + interval, interval));
+        let repeat = Repeat::new(timing, reliability, now);
         let wait = Wait { repeat, until: now.moment + timing.lifetime() };
         Self { state: State::Trying(wait), timing, reliability, outputs }
     }
@@ -125,13 +123,15 @@ impl ClientNonInvite {
                 self.outputs.push(Output::TimedOut);
             }
             State::Trying(ref mut wait) => {
-                let longer = |interval: Duration| (interval * 2).min(self.timing.t2);
-                repeat(wait, longer, &mut self.outputs, now);
+                if wait.repeat.is_due(|interval| (interval * 2).min(self.timing.t2), now) {
+                    self.outputs.push(Output::Send);
+                }
             }
             // In this state the interval is always T2.
             State::Proceeding(ref mut wait) => {
-                let longer = |_| self.timing.t2;
-                repeat(wait, longer, &mut self.outputs, now);
+                if wait.repeat.is_due(|_| self.timing.t2, now) {
+                    self.outputs.push(Output::Send);
+                }
             }
             State::Completed { until } => {
                 if until <= now.moment {
@@ -151,9 +151,7 @@ impl ClientNonInvite {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Moment> {
         match self.state {
-            State::Trying(wait) | State::Proceeding(wait) => {
-                earliest(wait.repeat.map(|(at, _)| at), Some(wait.until))
-            }
+            State::Trying(wait) | State::Proceeding(wait) => earliest(wait.repeat.next(), Some(wait.until)),
             State::Completed { until } => Some(until),
             State::Terminated => None,
         }
@@ -172,15 +170,5 @@ impl ClientNonInvite {
     #[must_use]
     pub fn is_terminated(&self) -> bool {
         self.state == State::Terminated
-    }
-}
-
-fn repeat(wait: &mut Wait, longer: impl Fn(Duration) -> Duration, outputs: &mut Outputs<Output>, now: Now) {
-    if let Some((at, interval)) = wait.repeat
-        && at <= now.moment
-    {
-        let interval = longer(interval);
-        wait.repeat = Some((now.moment + interval, interval));
-        outputs.push(Output::Send);
     }
 }

@@ -13,6 +13,8 @@ pub mod server_non_invite;
 
 use std::time::Duration;
 
+use clock_types::{Moment, Now};
+
 /// The times all transaction timers derive from (RFC 3261 §17.1.1.1, table 4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
@@ -66,6 +68,28 @@ impl Reliability {
             Self::Reliable => None,
             Self::Unreliable => Some(unreliable),
         }
+    }
+}
+
+/// When something is sent again, after ever longer intervals (timers A, E and G): never on a reliable transport.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Repeat(Option<(Moment, Duration)>);
+
+impl Repeat {
+    fn new(timing: Timing, reliability: Reliability, now: Now) -> Self {
+        Self(reliability.linger(timing.t1).map(|interval| (now.moment + interval, interval)))
+    }
+
+    /// Returns whether it is time, and sets the next one, an interval away that is made of the last one.
+    fn is_due(&mut self, longer: impl FnOnce(Duration) -> Duration, now: Now) -> bool {
+        let Some((at, interval)) = self.0.as_mut().filter(|(at, _)| *at <= now.moment) else { return false };
+        *interval = longer(*interval);
+        *at = now.moment + *interval;
+        true
+    }
+
+    fn next(self) -> Option<Moment> {
+        self.0.map(|(at, _)| at)
     }
 }
 

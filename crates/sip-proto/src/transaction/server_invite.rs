@@ -31,7 +31,7 @@ use std::time::Duration;
 
 use clock_types::{Moment, Now, earliest};
 
-use super::{Outputs, Reliability, Timing};
+use super::{Outputs, Reliability, Repeat, Timing};
 
 /// How long the user may think before the transaction says 100 itself (§17.2.1).
 const UNTIL_TRYING: Duration = Duration::from_millis(200);
@@ -64,8 +64,8 @@ pub struct ServerInvite {
 enum State {
     Proceeding(Said),
     Completed {
-        /// Timer G and its interval; none on a reliable transport.
-        repeat: Option<(Moment, Duration)>,
+        /// Timer G.
+        repeat: Repeat,
         /// Timer H.
         until: Moment,
     },
@@ -131,8 +131,7 @@ impl ServerInvite {
                     ..200 => State::Proceeding(Said::Provisional),
                     200..300 => State::Accepted { until: now.moment + self.timing.lifetime() },
                     300.. => {
-                        let repeat = self.reliability.linger(self.timing.t1);
-                        let repeat = repeat.map(|interval| (now.moment + interval, interval));
+                        let repeat = Repeat::new(self.timing, self.reliability, now);
                         State::Completed { repeat, until: now.moment + self.timing.lifetime() }
                     }
                 };
@@ -171,11 +170,7 @@ impl ServerInvite {
                 self.outputs.push(Output::TimedOut);
             }
             State::Completed { ref mut repeat, .. } => {
-                if let Some((at, interval)) = *repeat
-                    && at <= now.moment
-                {
-                    let interval = (interval * 2).min(self.timing.t2);
-                    *repeat = Some((now.moment + interval, interval));
+                if repeat.is_due(|interval| (interval * 2).min(self.timing.t2), now) {
                     self.outputs.push(Output::Send);
                 }
             }
@@ -198,7 +193,7 @@ impl ServerInvite {
     pub fn poll_timeout(&self) -> Option<Moment> {
         match self.state {
             State::Proceeding(Said::Nothing { trying_at }) => Some(trying_at),
-            State::Completed { repeat, until } => earliest(repeat.map(|(at, _)| at), Some(until)),
+            State::Completed { repeat, until } => earliest(repeat.next(), Some(until)),
             State::Confirmed { until } | State::Accepted { until } => Some(until),
             State::Proceeding(Said::Trying | Said::Provisional) | State::Terminated => None,
         }
