@@ -4,10 +4,12 @@
 //! once: the monotonic one for timers and the calendar for certificates, `Date` and `Expires`.
 
 mod date;
+mod fnv;
 mod ids;
 mod moment;
 
 pub use date::{Date, Fields};
+pub use fnv::{FNV_SEED, fnv};
 pub use ids::Ids;
 pub use moment::Moment;
 

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use clock_types::{Ids, Moment, Now, earliest};
+use clock_types::{FNV_SEED, Ids, Moment, Now, earliest, fnv};
 use net_types::{
     Answer, Bytes, ConnectionId, Event, Failure, Order, QueryId, Question, Record, Remote, TlsFacts,
     TrustVerdict,
@@ -379,13 +379,9 @@ fn choose(links: &mut [Link], pair: impl FnOnce() -> String) -> Option<&mut Link
         .max_by_key(|link| weight(&link.proxy.name, &pair))
 }
 
-/// Mixes a proxy's name with a pair's (FNV-1a); only its evenness matters.
+/// Mixes a proxy's name with a pair's; only its evenness matters.
 fn weight(proxy: &str, pair: &str) -> u64 {
-    proxy
-        .bytes()
-        .chain([0])
-        .chain(pair.bytes())
-        .fold(0xcbf2_9ce4_8422_2325, |hash, octet| (hash ^ u64::from(octet)).wrapping_mul(0x0100_0000_01b3))
+    fnv(FNV_SEED, proxy.bytes().chain([0]).chain(pair.bytes()))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use clock_types::{Ids, Moment, Now};
+use clock_types::{FNV_SEED, Ids, Moment, Now, fnv};
 use net_types::{ConnectionId, Event, Order};
 use xmpp_proto::dialback::{Pair, Question, Secret};
 use xmpp_proto::link::{Acceptor as Links, Gateway, LinkSettings, ReceivedId, SendId};
@@ -261,16 +261,13 @@ pub(crate) fn choose_gateway(
     if gateways.peek().is_none() {
         return Some(first);
     }
-    let pair = hash(hash(FNV_OFFSET, local.as_bytes()) ^ 0xFF, remote.as_bytes());
+    let pair = hash(hash(FNV_SEED, local.as_bytes()) ^ 0xFF, remote.as_bytes());
     std::iter::once(first).chain(gateways).max_by_key(|gateway| hash(pair, &gateway.number().to_be_bytes()))
 }
 
-const FNV_OFFSET: u64 = 0xCBF2_9CE4_8422_2325;
-
 /// FNV-1a, finished by a multiplication that spreads the last octets over all bits.
 fn hash(seed: u64, octets: &[u8]) -> u64 {
-    let hash =
-        octets.iter().fold(seed, |hash, octet| (hash ^ u64::from(*octet)).wrapping_mul(0x0100_0000_01B3));
+    let hash = fnv(seed, octets.iter().copied());
     (hash ^ (hash >> 32)).wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }
 

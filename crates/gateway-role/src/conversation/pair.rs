@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use clock_types::{FNV_SEED, fnv};
 use xmpp_types::jid::Jid;
 
 /// An XMPP user and a SIP user; both by their bare addresses.
@@ -58,11 +59,9 @@ impl Pair {
             let parts = parts
                 .iter()
                 .flat_map(|part| part.iter().map(|octet| u64::from(*octet)).chain(std::iter::once(PART_END)));
-            key.map(u64::from)
-                .chain(parts)
-                .fold(seed, |hash, octet| (hash ^ octet).wrapping_mul(0x0100_0000_01b3))
+            fnv(seed, key.map(u64::from).chain(parts))
         };
-        format!("{:016x}{:016x}", hash(0xcbf2_9ce4_8422_2325), hash(0x6c62_272e_07bb_0142))
+        format!("{:016x}{:016x}", hash(FNV_SEED), hash(0x6c62_272e_07bb_0142))
     }
 }
 
