@@ -17,6 +17,7 @@ use gateway_role::Dialect;
 use net_types::{Answer, CertificateNames, Event, ListenerId, Question, Record, Trust};
 use peer_role::play::{Fault, Flaw, Heard, Play, SipLines, Stage, domains_in, duration, perform};
 use peer_role::{Acks, Proves, Said, SipActor, SipActorSettings, Stanzas, XmppServer, XmppSettings};
+use proxy_role::PartnerKind;
 use sip_proto::endpoint::{Pace, Route, Transport};
 use translate::Profile;
 use translate::message::{Headline, MessageKind};
@@ -78,7 +79,7 @@ impl SimStage {
     fn new(play: &Play, domains: &BTreeSet<DomainName>, seed: u64) -> Result<Self, String> {
         let transport = match play.setting("transport") {
             None | Some("tcp") => Transport::Tcp,
-            Some("udp") => Transport::Udp,
+            Some("udp" | "udp-only") => Transport::Udp,
             Some("tls") => Transport::Tls,
             Some(other) => return Err(format!("there is no transport {other:?}")),
         };
@@ -97,8 +98,12 @@ impl SimStage {
         let mut world = World::new(seed);
         scene::certificates(&mut world);
         let mut proxy = scene::proxy_settings(options);
-        proxy.partners =
-            hosts.iter().map(|(domain, host)| scene::partner(domain.as_str(), host, options)).collect();
+        let kind = partner_kind(play)?;
+        let partner = |(domain, host): &(&DomainName, String)| {
+            let partner = scene::partner(domain.as_str(), host, options);
+            proxy_role::Partner { kind, ..partner }
+        };
+        proxy.partners = hosts.iter().map(partner).collect();
         if let Some(how) = play.setting("srv") {
             publish(&mut world, &mut proxy, how)?;
         }
@@ -121,7 +126,7 @@ impl SimStage {
                 (domain.clone(), add_server(&mut world, domain, &host, (asked, proves), &log))
             })
             .collect();
-        let sip = add_actor(&mut world, transport, &log);
+        let sip = add_actor(&mut world, transport, play.setting("transport") == Some("udp-only"), &log);
         for node in [proxy, gateway, sip].into_iter().chain(servers.iter().map(|(_, node)| *node)) {
             world.start(node);
         }
@@ -254,12 +259,21 @@ impl Stage for SimStage {
     }
 }
 
+fn partner_kind(play: &Play) -> Result<PartnerKind, String> {
+    match play.setting("partner") {
+        None | Some("federated") => Ok(PartnerKind::Federated),
+        Some("public-verified") => Ok(PartnerKind::PublicVerified),
+        Some("public-unverified") => Ok(PartnerKind::PublicUnverified),
+        Some(other) => Err(format!("no partner is {other}")),
+    }
+}
+
 /// Changes one setting as a play says it.
 fn set(gateway: &mut gateway_role::Settings, name: &str, value: &str) -> Result<(), String> {
     let to_sip = &mut gateway.domains[0].to_sip;
     match (name, value) {
         // The stage is built with it.
-        ("transport" | "srv" | "proxies" | "proves", _) => {}
+        ("transport" | "srv" | "proxies" | "proves" | "partner", _) => {}
         ("message-type", "chat") => gateway.to_xmpp.kind = MessageKind::Chat,
         ("message-type", "normal") => gateway.to_xmpp.kind = MessageKind::Normal,
         ("headline", "deliver") => to_sip.headline = Headline::Deliver,
@@ -355,8 +369,11 @@ fn add_server(
     world.add(domain.as_str(), address, listeners, maker)
 }
 
-fn add_actor(world: &mut World, transport: Transport, log: &Log) -> NodeId {
-    let (_, listeners) = scene::sip_listeners(scene::SIP, transport, &scene::identity("pool"));
+fn add_actor(world: &mut World, transport: Transport, only: bool, log: &Log) -> NodeId {
+    let (_, mut listeners) = scene::sip_listeners(scene::SIP, transport, &scene::identity("pool"));
+    if only {
+        listeners.truncate(1);
+    }
     let port = transport.default_port();
     let settings = SipActorSettings {
         transport,

@@ -78,6 +78,16 @@ fn invitations_to_rooms_are_told_as_xep_0045_has_them() {
 }
 
 #[test]
+fn what_contacts_can_do_is_told_as_xep_0115_says() {
+    folder("xep0115");
+}
+
+#[test]
+fn names_are_told_as_xep_0172_says() {
+    folder("xep0172");
+}
+
+#[test]
 fn delayed_texts_keep_the_date_of_xep_0203() {
     folder("xep0203");
 }

@@ -103,7 +103,7 @@ fn of_play(play: &Play) -> Result<OfPlay, String> {
     let mut of = OfPlay::default();
     for (name, value) in &play.settings {
         let _ = match (name.as_str(), value.as_str()) {
-            ("transport", _) => Ok(()),
+            ("transport" | "partner", _) => Ok(()),
             ("message-type", value) => writeln!(of.gateway, "message-type = \"{value}\""),
             ("headline", value) => writeln!(of.domain, "headlines = \"{value}\""),
             ("profile", "bare") => writeln!(of.domain, "profile = \"bare-address\""),
@@ -124,13 +124,17 @@ fn of_play(play: &Play) -> Result<OfPlay, String> {
 
 fn configuration(play: &Play, addresses: &Addresses) -> Result<String, String> {
     let Addresses { proxy, gateway, sip, partners } = addresses;
-    let transport = play.setting("transport").unwrap_or("tcp");
+    let transport = match play.setting("transport") {
+        Some("udp-only") => "udp",
+        of_play => of_play.unwrap_or("tcp"),
+    };
+    let kind = play.setting("partner").unwrap_or("federated");
     let OfPlay { gateway: of_gateway, domain: of_domain, presence: of_presence } = of_play(play)?;
     let mut of_partners = String::new();
     for (domain, host) in partners {
         let _ = writeln!(
             of_partners,
-            "[[proxy.partner]]\ndomain = \"{domain}\"\ntype = \"federated\"\ntls = \"required\"\nsasl = \"required\"\n\
+            "[[proxy.partner]]\ndomain = \"{domain}\"\ntype = \"{kind}\"\ntls = \"required\"\nsasl = \"required\"\n\
              dialback = false\nhost = \"{host}\"\ndirect-tls = false\nallow-private-addresses = true\n"
         );
     }

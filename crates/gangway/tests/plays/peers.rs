@@ -66,10 +66,13 @@ impl<P: Peer> Drop for Running<P> {
 
 /// Takes an address of a host for a server; the system chooses the port.
 pub fn bind(host: [u8; 4], kind: ListenerKind) -> Result<Bound, String> {
-    let address = SocketAddr::from((host, 0));
+    bind_at(SocketAddr::from((host, 0)), ListenerId(0), kind)
+}
+
+/// Takes this address for a server's listener of that number.
+pub fn bind_at(address: SocketAddr, id: ListenerId, kind: ListenerKind) -> Result<Bound, String> {
     let place = "a server of the play".to_owned();
-    Bound::bind(ListenerSpec { id: ListenerId(0), address, kind, connections_max: 64, place })
-        .map_err(|why| why.to_string())
+    Bound::bind(ListenerSpec { id, address, kind, connections_max: 64, place }).map_err(|why| why.to_string())
 }
 
 /// What a server of a play is asked for.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use clock_types::Ids;
 use net::ListenerKind;
 use net::throwaway::free_addresses;
-use net_types::{Identity, Trust};
+use net_types::{Identity, ListenerId, Trust};
 use peer_role::play::{Fault, Heard, Play, SipLines, Stage};
 use peer_role::{Acks, Proves, Said, SipActor, SipActorSettings, Stanzas, XmppServer, XmppSettings};
 use sip_proto::endpoint::Transport;
@@ -17,7 +17,7 @@ use xmpp_types::stanza;
 use xmpp_types::xml::Element;
 
 use crate::house::{Addresses, House};
-use crate::peers::{Running, XmppWish, bind};
+use crate::peers::{Running, XmppWish, bind, bind_at};
 use crate::support::host;
 
 /// The program between the servers of a play.
@@ -39,7 +39,7 @@ impl RealStage {
     pub fn new(play: &Play, domains: &BTreeSet<DomainName>) -> Result<Self, String> {
         let transport = match play.setting("transport") {
             None | Some("tcp") => Transport::Tcp,
-            Some("udp") => Transport::Udp,
+            Some("udp" | "udp-only") => Transport::Udp,
             Some(other) => return Err(format!("SIP does not go over {other} here")),
         };
         let host = host();
@@ -48,6 +48,11 @@ impl RealStage {
             Transport::Tcp | Transport::Tls => ListenerKind::Tcp,
         };
         let sip_socket = bind(host, kind)?;
+        let mut sip_sockets = Vec::new();
+        if play.setting("transport") == Some("udp") {
+            let address = sip_socket.local_address();
+            sip_sockets.push(bind_at(address, ListenerId(1), ListenerKind::Tcp)?);
+        }
         let mut sockets = BTreeMap::new();
         for domain in domains {
             sockets.insert(domain.clone(), bind(host, ListenerKind::Tcp)?);
@@ -73,7 +78,8 @@ impl RealStage {
             gateway: addresses.gateway,
             tls: None,
         };
-        let sip = Running::start(SipActor::new(settings, ids()), vec![sip_socket], &tls, teller(&tell))?;
+        sip_sockets.insert(0, sip_socket);
+        let sip = Running::start(SipActor::new(settings, ids()), sip_sockets, &tls, teller(&tell))?;
         let (waiting, start, notes) = (VecDeque::new(), Instant::now(), String::new());
         let address = addresses.sip.to_string();
         let mut stage = Self { house, servers, sip, heard, waiting, start, notes, address };
