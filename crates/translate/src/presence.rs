@@ -22,7 +22,7 @@ use clock_types::Date;
 pub use read::{Document, PIDF_TYPE, Seen, read_presence};
 pub use stanza::{nick, nick_element, read_stanza, stanza, unavailable};
 pub use states::{BadState, Show, StateTable};
-pub use write::{DocumentOptions, OCTETS_MAX, document};
+pub use write::{DocumentOptions, OCTETS_MAX, document, language};
 
 /// Tuples of a document that are read, and resources of a user that are written.
 pub const RESOURCES_MAX: usize = 32;
@@ -41,8 +41,10 @@ pub const STATUSES_MAX: usize = 8;
 pub struct Resource {
     /// Its name: the resourcepart, or the tuple's id without its `ID-` (RFC 8048 §6.2).
     pub name: Option<String>,
-    /// What it says; `None` when it is unavailable.
+    /// How it is available; `None` when it is not.
     pub available: Option<Available>,
+    /// In words, each in a language of its own; also about why it is not.
+    pub statuses: Vec<Status>,
 }
 
 /// What an available resource says (RFC 6121 §4.7.2).
@@ -50,8 +52,6 @@ pub struct Resource {
 pub struct Available {
     /// How available.
     pub show: Show,
-    /// In words, each in a language of its own.
-    pub statuses: Vec<Status>,
     /// Which of the user's resources he prefers: -128 to 127.
     pub priority: i8,
     /// Since when nobody has touched it (XEP-0319, RFC 4480 §3.14).
@@ -59,12 +59,16 @@ pub struct Available {
 }
 
 impl Resource {
+    /// Returns one that is unavailable, and says nothing about it.
+    #[must_use]
+    pub const fn gone(name: Option<String>) -> Self {
+        Self { name, available: None, statuses: Vec::new() }
+    }
+
     /// Lets go of the room for more than it says: very many are remembered for hours.
     pub fn compact(&mut self) {
-        if let Some(available) = &mut self.available {
-            available.statuses.shrink_to_fit();
-            available.statuses.iter_mut().for_each(|status| status.text.shrink_to_fit());
-        }
+        self.statuses.shrink_to_fit();
+        self.statuses.iter_mut().for_each(|status| status.text.shrink_to_fit());
     }
 
     /// Returns what puts one resource before another: the higher priority, then the more available.
@@ -111,7 +115,7 @@ pub fn in_words(resources: &[Resource]) -> String {
             words.push(' ');
         }
         words.push_str(available.show.name());
-        if let Some(status) = available.statuses.first() {
+        if let Some(status) = resource.statuses.first() {
             words.push_str(&format!(" (\"{}\")", status.text));
         }
     }

@@ -53,7 +53,9 @@ fn check(read: &Result<Translated<Seen>, Box<Refusal>>, bob: &Jid) {
         let printed = stanza.to_string();
         let again = parse_document(printed.as_bytes(), &Limits::AUTHENTICATED).expect("XML can carry it");
         assert_eq!(sender(&again), bob.bare_str(), "it is from Bob");
-        assert_eq!(read_stanza(&again).value.available, resource.available, "what was read is what is said");
+        let said = read_stanza(&again).value;
+        assert_eq!(said.available, resource.available, "what was read is what is said");
+        assert_eq!(said.statuses, resource.statuses, "in the same words");
     }
     if let Some(element) = seen.display_name.as_deref().and_then(nick_element) {
         let printed = element.value.to_string();
@@ -64,9 +66,8 @@ fn check(read: &Result<Translated<Seen>, Box<Refusal>>, bob: &Jid) {
 
 fn bounded(resource: &Resource) {
     assert!(resource.name.as_ref().is_none_or(|name| name.len() <= NAME_MAX), "the name");
-    let Some(available) = &resource.available else { return };
-    assert!(available.statuses.len() <= STATUSES_MAX, "the texts");
-    assert!(available.statuses.iter().all(|status| status.text.len() <= STATUS_MAX), "a text");
+    assert!(resource.statuses.len() <= STATUSES_MAX, "the texts");
+    assert!(resource.statuses.iter().all(|status| status.text.len() <= STATUS_MAX), "a text");
 }
 
 /// A presence stanza becomes a document that is bounded, about its sender, and says the same when it is read.

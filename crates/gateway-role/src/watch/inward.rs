@@ -9,8 +9,8 @@ use clock_types::{Moment, Now, earliest};
 use sip_proto::endpoint::{Failure, ServerKey};
 use sip_proto::subscription::{Asked, Content, Notifier, NotifierEnd, NotifierOutput};
 use sip_types::header::ContentType;
-use sip_types::{Request, Response, Token};
-use translate::presence::{PIDF_TYPE, Resource, document, in_words, nick_element};
+use sip_types::{HeaderText, Request, Response, Token};
+use translate::presence::{PIDF_TYPE, Resource, document, in_words, language, nick_element};
 use xmpp_types::stanza::{self, PresenceType};
 use xmpp_types::stanza_error::{StanzaCondition, StanzaError};
 use xmpp_types::xml::Element;
@@ -269,10 +269,16 @@ impl Inward {
             desk.changed(DIRECTION, &self.pair, WatchChange::Works);
         }
         let (first, before) = (heard_before.is_none(), self.resources.clone());
+        self.resources.retain(|known| known.available.is_some());
         match (&resource.name, &resource.available) {
-            // A bare address that is unavailable has no resource left (RFC 6121 §4.3.2).
-            (None, None) => self.resources.clear(),
-            (_, None) => self.resources.retain(|known| known.name != resource.name),
+            (name, None) => {
+                // A bare address that is unavailable has no resource left (RFC 6121 §4.3.2).
+                self.resources.retain(|known| name.is_some() && known.name != *name);
+                // Whoever goes last may leave word.
+                if self.resources.is_empty() && !resource.statuses.is_empty() {
+                    self.resources.push(resource);
+                }
+            }
             (name, Some(_)) => match self.resources.iter().position(|known| known.name == *name) {
                 Some(index) => self.resources[index] = resource,
                 None if self.resources.len() < RESOURCES_MAX => {
@@ -446,10 +452,7 @@ impl Inward {
             }
             NotifierOutput::Respond { key, response } => desk.respond(key, response),
             NotifierOutput::Wanted if self.keeps_waiting(index, now) => {}
-            NotifierOutput::Wanted => {
-                let content = self.document(&self.notifiers[index], desk, now);
-                self.notifiers[index].notify(content, now);
-            }
+            NotifierOutput::Wanted => self.notify(index, desk, now),
             NotifierOutput::Refreshed => {
                 if self.is_granted() {
                     self.refresh(desk, now);
@@ -473,8 +476,19 @@ impl Inward {
         }
     }
 
+    /// Says the present document to a program.
+    fn notify(&mut self, index: usize, desk: &mut Desk, now: Now) {
+        let (content, language) = self.document(&self.notifiers[index], desk, now).unzip();
+        self.notifiers[index].notify(content, language.flatten().as_ref(), now);
+    }
+
     /// Returns the present document; none when nothing is known, and `closed` for who has taken his leave.
-    fn document(&self, notifier: &Notifier, desk: &mut Desk, now: Now) -> Option<Content> {
+    fn document(
+        &self,
+        notifier: &Notifier,
+        desk: &mut Desk,
+        now: Now,
+    ) -> Option<(Content, Option<HeaderText>)> {
         let leaving = notifier.is_leaving();
         if !self.is_granted() || (self.heard.is_none() && !leaving) {
             return None;
@@ -491,7 +505,7 @@ impl Inward {
         let written = written.ok()?;
         desk.lost(DIRECTION, &self.pair, written.losses);
         let content_type = ContentType::parse(PIDF_TYPE)?;
-        Some(Content { content_type, body: written.value.into() })
+        Some((Content { content_type, body: written.value.into() }, language(resources)))
     }
 }
 

@@ -503,8 +503,7 @@ impl Outward {
 
     fn show(&mut self, mut devices: Vec<translate::presence::Resource>, desk: &mut Desk) {
         if !desk.shows_notes(&self.pair) {
-            let available = devices.iter_mut().filter_map(|device| device.available.as_mut());
-            available.for_each(|available| available.statuses.clear());
+            devices.iter_mut().for_each(|device| device.statuses.clear());
         }
         if let Some(devices) = self.shown.take_names(&devices) {
             self.record(WatchRecord::Shown { pair: Arc::clone(&self.pair), devices }, desk);

@@ -59,8 +59,7 @@ impl Shown {
         let old = std::mem::replace(&mut self.devices, devices);
         let inherited = std::mem::take(&mut self.inherited).then_some(&self.kept);
         let named = |name: &str| Some(name).filter(|name| !name.is_empty()).map(str::to_owned);
-        let inherited =
-            inherited.into_iter().flatten().map(|name| Resource { name: named(name), available: None });
+        let inherited = inherited.into_iter().flatten().map(|name| Resource::gone(named(name)));
         // Those of whom he may think that they are there.
         let there: Vec<Resource> =
             old.iter().filter(|known| known.available.is_some()).cloned().chain(inherited).collect();
@@ -68,9 +67,10 @@ impl Shown {
         let mut stanzas: Vec<Element> = gone.map(|gone| unavailable(&pair.sip, gone, &pair.xmpp)).collect();
         for device in &self.devices {
             let same = old.iter().any(|before| before == device);
-            // Whoever was never there need not be said to be gone.
-            let never_there =
-                device.available.is_none() && !there.iter().any(|known| known.name == device.name);
+            // Whoever was never there need not be said to be gone, unless something is said about it.
+            let never_there = device.available.is_none()
+                && device.statuses.is_empty()
+                && !there.iter().any(|known| known.name == device.name);
             if !same && !never_there {
                 stanzas.push(said(pair, device, &pair.xmpp, capabilities));
             }
@@ -80,7 +80,12 @@ impl Shown {
 
     /// Returns what tells a prober all there is to tell (RFC 6121 §4.3.2).
     pub fn all(&self, pair: &Pair, to: &Jid, capabilities: Option<&Capabilities>) -> Vec<Element> {
-        let there: Vec<&Resource> = self.devices.iter().filter(|device| device.available.is_some()).collect();
+        let mut there: Vec<&Resource> =
+            self.devices.iter().filter(|known| known.available.is_some()).collect();
+        if there.is_empty() {
+            // Somebody who is not there may have left word.
+            there.extend(self.devices.iter().find(|gone| !gone.statuses.is_empty()));
+        }
         if there.is_empty() {
             return vec![nobody(pair, to)];
         }
@@ -108,7 +113,7 @@ fn said(pair: &Pair, device: &Resource, to: &Jid, capabilities: Option<&Capabili
 
 /// Returns the stanza that says that the SIP user is not available.
 pub fn nobody(pair: &Pair, to: &Jid) -> Element {
-    unavailable(&pair.sip, &Resource { name: None, available: None }, to)
+    unavailable(&pair.sip, &Resource::gone(None), to)
 }
 
 /// Returns the name under which a device is kept: none is empty.

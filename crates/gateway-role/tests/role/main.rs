@@ -16,5 +16,6 @@ mod watch_documents;
 mod watch_rows_inward;
 mod watch_rows_outward;
 mod watch_stanzas;
+mod watch_syntax;
 mod watches;
 mod world;

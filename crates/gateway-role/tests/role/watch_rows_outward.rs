@@ -118,8 +118,9 @@ fn row_later_notify_active_says_one_presence_for_each_tuple_and_a_vanished_one_i
     );
     notify(&mut world, &request, 3, "active", &both.replace(&tuple("desk", "Here"), ""));
     assert_eq!(heard(&mut world), ["unavailable bob@s.example/desk"]);
-    notify(&mut world, &request, 4, "active", &both.replace("open", "closed"));
-    assert_eq!(heard(&mut world), ["unavailable bob@s.example/phone"]);
+    let gone = both.replace("open", "closed").replace("<note>Here</note>", "");
+    notify(&mut world, &request, 4, "active", &gone);
+    assert_eq!(heard(&mut world), ["unavailable bob@s.example/phone There"]);
 }
 
 #[test]

@@ -224,8 +224,9 @@ impl Notifier {
         self.advance(now);
     }
 
-    /// Says the present document: the answer to [`NotifierOutput::Wanted`]. None is an empty body.
-    pub fn notify(&mut self, document: Option<Content>, now: Now) {
+    /// Says the present document: the answer to [`NotifierOutput::Wanted`]. None is an empty body. `language` is that of
+    /// its texts.
+    pub fn notify(&mut self, document: Option<Content>, language: Option<&HeaderText>, now: Now) {
         if self.under_way || self.over {
             return;
         }
@@ -235,6 +236,9 @@ impl Notifier {
         let silent = !self.authorised;
         if let Some(content) = document.filter(|_| !silent) {
             request = request.with_body(&content.content_type, content.body);
+            if let Some(language) = language {
+                request = request.with(HeaderName::ContentLanguage, language);
+            }
         }
         if let Some(ending) = &mut self.ending {
             ending.said = true;

@@ -80,7 +80,7 @@ impl World {
     }
 
     fn says(&mut self, text: &'static str, seconds: u64) -> &mut Self {
-        self.notifier.notify(Some(document(text)), at(seconds));
+        self.notifier.notify(Some(document(text)), None, at(seconds));
         self
     }
 
@@ -216,14 +216,14 @@ fn a_subscriber_that_fails_for_the_moment_is_told_later() {
 #[test]
 fn a_refusal_of_the_presentity_is_the_last_word() {
     let mut world = World::new("", false);
-    world.notifier.notify(None, at(0));
+    world.notifier.notify(None, None, at(0));
     world.is_answered(200, 0);
     world.drain();
     world.heard.clear();
 
     world.notifier.terminate("giveup", Some(60), at(9));
     world.expect(&["wanted"]);
-    world.notifier.notify(None, at(9));
+    world.notifier.notify(None, None, at(9));
     world.expect(&["NOTIFY 2 terminated;reason=giveup;retry-after=60 []"]);
     world.is_answered(200, 9).expect(&["forget", "ended Terminated(\"giveup\")"]);
 }

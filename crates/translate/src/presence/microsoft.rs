@@ -18,8 +18,10 @@ pub(super) fn msrtc_pidf(root: &Element, reading: &mut Reading<'_>) -> Result<()
         reading.name(name);
     }
     let Some(availability) = aggregate("availability") else { return Ok(()) };
+    let note = inner(root, "userInfo").and_then(|info| inner(info, "note"));
+    let mut statuses = texts(note, reading);
     if availability < 100 {
-        reading.push(None, None);
+        reading.push(None, None, statuses);
         return Ok(());
     }
     let (show, label) = match aggregate("activity").unwrap_or(400) {
@@ -30,12 +32,9 @@ pub(super) fn msrtc_pidf(root: &Element, reading: &mut Reading<'_>) -> Result<()
         501..=600 => (Show::Dnd, "Busy"),
         _ => (Show::Available, ""),
     };
-    let mut available = Available { show, ..Available::default() };
-    if let Some(note) = inner(root, "userInfo").and_then(|info| inner(info, "note")) {
-        push_status(&mut available.statuses, note.lang(), note.text(), &mut reading.losses);
-    }
-    label_if_silent(&mut available, label);
-    reading.push(None, Some(available));
+    let available = Available { show, ..Available::default() };
+    label_if_silent(&mut statuses, label);
+    reading.push(None, Some(available), statuses);
     Ok(())
 }
 
@@ -56,10 +55,11 @@ pub(super) fn categories(root: &Element, reading: &mut Reading<'_>) -> Result<()
         }
     }
     let Some(state) = state else { return Ok(()) };
+    let mut statuses = texts(note, reading);
     let availability = inner(state, "availability").and_then(|element| number(&element.text()));
     let (show, label) = match availability.unwrap_or_default() {
         0 | 18000.. => {
-            reading.push(None, None);
+            reading.push(None, None, statuses);
             return Ok(());
         }
         // None and unknown: nothing is said.
@@ -84,11 +84,8 @@ pub(super) fn categories(root: &Element, reading: &mut Reading<'_>) -> Result<()
         }
         None => label,
     };
-    if let Some(note) = note {
-        push_status(&mut available.statuses, note.lang(), note.text(), &mut reading.losses);
-    }
-    label_if_silent(&mut available, label);
-    reading.push(None, Some(available));
+    label_if_silent(&mut statuses, label);
+    reading.push(None, Some(available), statuses);
     Ok(())
 }
 
@@ -102,9 +99,17 @@ fn card(category: &Element, reading: &mut Reading<'_>) {
     }
 }
 
-fn label_if_silent(available: &mut Available, label: &str) {
-    if available.statuses.is_empty() && !label.is_empty() {
-        available.statuses.push(Status::plain(label));
+fn texts(note: Option<&Element>, reading: &mut Reading<'_>) -> Vec<Status> {
+    let mut statuses = Vec::new();
+    if let Some(note) = note {
+        push_status(&mut statuses, note.lang(), note.text(), &mut reading.losses);
+    }
+    statuses
+}
+
+fn label_if_silent(statuses: &mut Vec<Status>, label: &str) {
+    if statuses.is_empty() && !label.is_empty() {
+        statuses.push(Status::plain(label));
     }
 }
 

@@ -10,7 +10,7 @@ use xmpp_types::ns;
 use xmpp_types::xml::{Element, Limits, parse_document};
 
 use super::stanza::{is_language, push_status};
-use super::{Available, NAME_MAX, RESOURCES_MAX, Resource, STATUS_MAX, Show, StateTable, microsoft};
+use super::{Available, NAME_MAX, RESOURCES_MAX, Resource, STATUS_MAX, Show, StateTable, Status, microsoft};
 use crate::address::sip_to_jid;
 use crate::date::parse_date_time;
 use crate::error::Refusal;
@@ -183,9 +183,9 @@ impl Reading<'_> {
     }
 
     /// Keeps a device, as long as there are not too many. What several tuples say of one device, the most available says.
-    pub(super) fn push(&mut self, name: Option<&str>, available: Option<Available>) {
+    pub(super) fn push(&mut self, name: Option<&str>, available: Option<Available>, statuses: Vec<Status>) {
         let name = name.filter(|name| (1..=NAME_MAX).contains(&name.len())).map(str::to_owned);
-        let resource = Resource { name, available };
+        let resource = Resource { name, available, statuses };
         if let Some(known) = self.seen.resources.iter_mut().find(|known| known.name == resource.name) {
             if resource.rank() > known.rank() {
                 *known = resource;
@@ -223,10 +223,8 @@ fn pidf(root: &Element, reading: &mut Reading<'_>) -> Result<(), Box<Refusal>> {
     for tuple in root.elements().filter(|child| child.is("tuple", ns::PIDF)) {
         let id = tuple.attr("id").unwrap_or_default();
         let name = id.strip_prefix("ID-").unwrap_or(id);
-        match state(tuple, person, root, reading) {
-            State::Unknown => {}
-            State::Closed => reading.push(Some(name), None),
-            State::Open(available) => reading.push(Some(name), Some(available)),
+        if let Some((available, statuses)) = state(tuple, person, root, reading) {
+            reading.push(Some(name), available, statuses);
         }
     }
     if let Some(name) = root.child("display-name", ns::CIPID) {
@@ -235,26 +233,26 @@ fn pidf(root: &Element, reading: &mut Reading<'_>) -> Result<(), Box<Refusal>> {
     Ok(())
 }
 
-enum State {
-    Unknown,
-    Closed,
-    Open(Available),
-}
-
-/// Reads the state of a tuple: XMPP's own word before activities, and those of the tuple before the person's.
-fn state(tuple: &Element, person: Option<&Element>, root: &Element, reading: &mut Reading<'_>) -> State {
+/// Reads the state of a tuple, and its words: XMPP's own word before activities, and what the tuple says before what the
+/// person does. Nothing if it says nothing.
+fn state(
+    tuple: &Element,
+    person: Option<&Element>,
+    root: &Element,
+    reading: &mut Reading<'_>,
+) -> Option<(Option<Available>, Vec<Status>)> {
     let status = tuple.child("status", ns::PIDF);
     let basic = status.and_then(|status| status.child("basic", ns::PIDF)).map(Element::text);
     let show =
         status.and_then(|status| status.child("show", ns::CLIENT).or(status.child("show", ns::SERVER)));
     let activity = status.and_then(activity_of).or_else(|| activity_of(tuple));
-    match basic.as_deref().map(str::trim) {
-        Some("closed") => return State::Closed,
-        Some("open") => {}
+    let is_open = match basic.as_deref().map(str::trim) {
+        Some("closed") => false,
+        Some("open") => true,
         // `basic` may be absent (RFC 3863 §4.1.4); then something else must say that there is anybody.
-        _ if show.is_some() || activity.is_some() => {}
-        _ => return State::Unknown,
-    }
+        _ if show.is_some() || activity.is_some() => true,
+        _ => return None,
+    };
     let mut available = Available::default();
     let activity = activity.or_else(|| person.and_then(activity_of));
     let label = reading.apply(activity.as_deref(), &mut available);
@@ -263,15 +261,16 @@ fn state(tuple: &Element, person: Option<&Element>, root: &Element, reading: &mu
     }
     available.priority = priority(tuple);
     available.idle = idle_of(tuple).or_else(|| person.and_then(idle_of));
+    let mut statuses = Vec::new();
     for scope in [Some(tuple), person, Some(root)].into_iter().flatten() {
-        if available.statuses.is_empty() {
-            notes(scope, &mut available, reading);
+        if statuses.is_empty() {
+            notes(scope, &mut statuses, reading);
         }
     }
-    if let (true, Some(label)) = (available.statuses.is_empty(), label) {
-        available.statuses.push(super::Status::plain(label));
+    if let (true, Some(label)) = (statuses.is_empty(), label) {
+        statuses.push(Status::plain(label));
     }
-    State::Open(available)
+    Some((is_open.then_some(available), statuses))
 }
 
 /// Returns the first activity in an element (RFC 4480 §3.2, and the draft before it).
@@ -287,13 +286,13 @@ fn activity_of(scope: &Element) -> Option<String> {
     })
 }
 
-fn notes(scope: &Element, available: &mut Available, reading: &mut Reading<'_>) {
+fn notes(scope: &Element, statuses: &mut Vec<Status>, reading: &mut Reading<'_>) {
     let inherited = scope.lang().or(reading.language);
     for note in scope.elements().filter(|child| {
         child.name() == "note" && matches!(child.namespace(), ns::PIDF | ns::DATA_MODEL | ns::RPID)
     }) {
         let language = note.lang().or(inherited);
-        push_status(&mut available.statuses, language, note.text(), &mut reading.losses);
+        push_status(statuses, language, note.text(), &mut reading.losses);
     }
 }
 

@@ -21,6 +21,7 @@ pub fn read_stanza(presence: &Element) -> Translated<Resource> {
     let name = presence.attr("from").and_then(|from| Jid::parse(from).ok());
     let name = name.and_then(|jid| jid.resource().map(str::to_owned));
     let mut available = Available::default();
+    let mut statuses = Vec::new();
     for child in presence.elements() {
         match (child.name(), child.namespace()) {
             ("show", ns::SERVER) => match Show::of(child.text().trim()) {
@@ -32,7 +33,7 @@ pub fn read_stanza(presence: &Element) -> Translated<Resource> {
             }
             ("status", ns::SERVER) => {
                 let language = child.lang().or_else(|| presence.lang());
-                push_status(&mut available.statuses, language, child.text(), &mut losses);
+                push_status(&mut statuses, language, child.text(), &mut losses);
             }
             ("idle", ns::IDLE) => {
                 available.idle = child.attr("since").and_then(|since| parse_date_time(since.trim()));
@@ -46,24 +47,20 @@ pub fn read_stanza(presence: &Element) -> Translated<Resource> {
         }
     }
     let gone = presence.attr("type").is_some();
-    Translated { value: Resource { name, available: (!gone).then_some(available) }, losses }
+    Translated { value: Resource { name, available: (!gone).then_some(available), statuses }, losses }
 }
 
 /// Returns the stanza that tells `to` of one resource of `contact`, a bare JID.
 #[must_use]
 pub fn stanza(contact: &Jid, resource: &Resource, to: &Jid) -> Element {
-    let Some(available) = &resource.available else { return unavailable(contact, resource, to) };
+    let Some(available) = &resource.available else {
+        return unavailable(contact, resource, to).with_children(words(resource));
+    };
     let mut presence = stanza::presence(None, &full(contact, resource), to);
     if let Some(word) = available.show.word() {
         presence.push_child(Element::new(ns::SERVER, "show").with_text(word));
     }
-    for status in &available.statuses {
-        let element = Element::new(ns::SERVER, "status").with_text(status.text.as_str());
-        presence.push_child(match &status.language {
-            Some(language) => element.with_lang(language.as_str()),
-            None => element,
-        });
-    }
+    presence = presence.with_children(words(resource));
     if available.priority != 0 {
         let priority = available.priority.to_string();
         presence.push_child(Element::new(ns::SERVER, "priority").with_text(priority));
@@ -74,7 +71,17 @@ pub fn stanza(contact: &Jid, resource: &Resource, to: &Jid) -> Element {
     presence
 }
 
-/// Returns the stanza that tells `to` that a resource of `contact` is gone.
+fn words(resource: &Resource) -> impl Iterator<Item = Element> {
+    resource.statuses.iter().map(|status| {
+        let element = Element::new(ns::SERVER, "status").with_text(status.text.as_str());
+        match &status.language {
+            Some(language) => element.with_lang(language.as_str()),
+            None => element,
+        }
+    })
+}
+
+/// Returns the stanza that tells `to` that a resource of `contact` is gone, without a word.
 #[must_use]
 pub fn unavailable(contact: &Jid, resource: &Resource, to: &Jid) -> Element {
     stanza::presence(Some(PresenceType::Unavailable), &full(contact, resource), to)

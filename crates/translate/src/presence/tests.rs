@@ -26,7 +26,8 @@ fn resource(name: &str, show: Show, priority: i8, status: &str) -> Resource {
     let statuses = [status].into_iter().filter(|text| !text.is_empty()).map(Status::plain).collect();
     Resource {
         name: Some(name.to_owned()),
-        available: Some(Available { show, statuses, priority, idle: None }),
+        available: Some(Available { show, priority, idle: None }),
+        statuses,
     }
 }
 
@@ -130,7 +131,7 @@ fn an_activity_of_the_person_counts_for_tuples_that_have_none() {
 
     assert_eq!((only(&meal).show, only(&meal).priority), (Show::Away, 64));
     let status = Status { language: Some("de".into()), text: "Mahlzeit".into() };
-    assert_eq!(only(&meal).statuses, [status]);
+    assert_eq!(meal.resources[0].statuses, [status]);
 }
 
 #[test]
@@ -148,7 +149,7 @@ fn closed_is_unavailable_and_nothing_said_is_unknown() {
     let seen =
         pidf("<tuple id='a'><status><basic>closed</basic></status></tuple><tuple id='b'><status/></tuple>");
 
-    assert_eq!(seen.resources, [Resource { name: Some("a".into()), available: None }]);
+    assert_eq!(seen.resources, [Resource::gone(Some("a".into()))]);
     assert_eq!(pidf("").resources, []);
 }
 
@@ -164,10 +165,8 @@ fn microsofts_numbers_are_states() {
                  <availability>{number}</availability>{token}</state></category></categories>"
             ),
         );
-        seen.resources[0]
-            .available
-            .as_ref()
-            .map(|available| (available.show, available.statuses.first().map(|status| status.text.clone())))
+        let word = seen.resources[0].statuses.first().map(|status| status.text.clone());
+        seen.resources[0].available.as_ref().map(|available| (available.show, word))
     };
     let is = |show, text: &str| Some((show, Some(text.to_owned())));
 
@@ -190,8 +189,8 @@ fn the_older_document_of_microsoft_is_read_too() {
     );
     let gone = read("text/xml+msrtc.pidf", "<presentity><availability aggregate='0'/></presentity>");
 
-    assert_eq!((only(&seen).show, only(&seen).statuses[0].text.as_str()), (Show::Dnd, "At the fair"));
-    assert_eq!(gone.resources, [Resource { name: None, available: None }]);
+    assert_eq!((only(&seen).show, seen.resources[0].statuses[0].text.as_str()), (Show::Dnd, "At the fair"));
+    assert_eq!(gone.resources, [Resource::gone(None)]);
 }
 
 #[test]
@@ -216,7 +215,7 @@ fn a_long_note_is_shortened_and_many_tuples_are_not_all_kept() {
     let seen = try_read(PIDF_TYPE, body.as_bytes()).unwrap();
 
     assert_eq!(seen.value.resources.len(), RESOURCES_MAX);
-    assert_eq!(seen.value.resources[0].available.as_ref().unwrap().statuses[0].text.len(), STATUS_MAX);
+    assert_eq!(seen.value.resources[0].statuses[0].text.len(), STATUS_MAX);
     assert!(seen.losses.contains(Loss::Length) && seen.losses.contains(Loss::OtherContacts));
 }
 
@@ -262,7 +261,10 @@ fn several_tuples_of_one_name_are_one_device_and_a_name_has_a_length() {
     let long = format!("id='{}'", "x".repeat(NAME_MAX + 4));
     let seen = pidf(&[tuple("", "closed"), tuple("", "open"), tuple(&long, "closed")].concat());
 
-    assert_eq!(seen.resources, [Resource { name: None, available: Some(Available::default()) }]);
+    assert_eq!(
+        seen.resources,
+        [Resource { name: None, available: Some(Available::default()), statuses: Vec::new() }]
+    );
 }
 
 #[test]
@@ -273,7 +275,8 @@ fn a_text_has_the_language_of_what_it_stands_in() {
         let (kind, user) = (ContentType::parse(PIDF_TYPE).unwrap(), jid("bob@s.example"));
         let document = Document { kind: &kind, body: body.as_bytes(), user: &user, language: header };
         let seen = document.read(&StateTable::default()).unwrap().value;
-        let statuses = only(&seen).statuses.iter().map(|status| status.language.clone().unwrap_or_default());
+        let statuses =
+            seen.resources[0].statuses.iter().map(|status| status.language.clone().unwrap_or_default());
         statuses.collect::<Vec<_>>()
     };
 
@@ -335,10 +338,10 @@ fn a_stanza_is_read_as_rfc_6121_says() {
     let gone = read("<presence xmlns='jabber:server' from='ann@x.example/desk' type='unavailable'/>");
 
     let available = away.value.available.unwrap();
-    assert_eq!((available.show, available.priority, available.statuses.len()), (Show::Away, 5, 2));
+    assert_eq!((available.show, available.priority, away.value.statuses.len()), (Show::Away, 5, 2));
     assert_eq!(away.losses.iter().collect::<Vec<_>>(), [Loss::Extension]);
     assert_eq!(odd.value.available, Some(Available::default()));
-    assert_eq!(gone.value, Resource { name: Some("desk".into()), available: None });
+    assert_eq!(gone.value, Resource::gone(Some("desk".into())));
 }
 
 fn any_resource() -> impl Strategy<Value = Resource> {
@@ -348,9 +351,8 @@ fn any_resource() -> impl Strategy<Value = Resource> {
             .into_iter()
             .filter(|(_, text)| !text.trim().is_empty())
             .map(|(tag, text)| Status { language: Some(tag), text: text.trim().to_owned() });
-        let available =
-            Available { show: Show::ALL[show], statuses: statuses.collect(), priority, idle: None };
-        Resource { name: Some(name), available: Some(available) }
+        let available = Available { show: Show::ALL[show], priority, idle: None };
+        Resource { name: Some(name), available: Some(available), statuses: statuses.collect() }
     })
 }
 
@@ -360,7 +362,7 @@ proptest! {
         let text = written(std::slice::from_ref(&resource), &DocumentOptions::default());
         let mut seen = read(PIDF_TYPE, &text.replace("ann@x.example", "bob@s.example"));
         let mut meant = resource;
-        let (read, wrote) = (seen.resources[0].available.as_mut().unwrap(), meant.available.as_mut().unwrap());
+        let (read, wrote) = (&mut seen.resources[0], &mut meant);
         // Labels stand for a text that is not there.
         if wrote.statuses.is_empty() { read.statuses.clear(); }
         // An available resource has no word, and the way back cannot tell it from one that wants to chat.

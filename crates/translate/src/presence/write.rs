@@ -2,12 +2,14 @@
 
 use std::borrow::Cow;
 
+use sip_types::HeaderText;
 use xmpp_types::jid::Jid;
 use xmpp_types::ns;
 use xmpp_types::xml::{Element, Printer};
 
-use super::{Available, RESOURCES_MAX, Resource, StateTable, foremost};
+use super::{Available, RESOURCES_MAX, Resource, StateTable, Status, foremost};
 use crate::address::{Profile, Unmappable, jid_to_sip};
+use crate::error::language_header;
 use crate::hash::Fields;
 use crate::loss::{Loss, Losses, Translated};
 
@@ -75,8 +77,7 @@ pub fn document(
         print(&presence)
     };
     let mut written = write(&chosen, &options, &mut losses);
-    let has_texts =
-        |known: &&Resource| known.available.as_ref().is_some_and(|known| !known.statuses.is_empty());
+    let has_texts = |known: &&Resource| !known.statuses.is_empty();
     if written.len() > options.octets_max && !options.without_status && chosen.iter().any(has_texts) {
         losses.add(Loss::Length);
         options.without_status = true;
@@ -88,6 +89,17 @@ pub fn document(
         written = write(&chosen, &options, &mut Losses::default());
     }
     Ok(Translated { value: written, losses })
+}
+
+/// Returns the language that all texts of a user have, as the header of a document about him (RFC 8048 §6.2, table 1).
+#[must_use]
+pub fn language(resources: &[Resource]) -> Option<HeaderText> {
+    let mut languages = resources.iter().flat_map(|resource| &resource.statuses).map(|text| &text.language);
+    let first = languages.next()?.as_deref()?;
+    if languages.any(|other| other.as_deref() != Some(first)) {
+        return None;
+    }
+    language_header(first)
 }
 
 /// Leaves the half of the resources that is preferred least out.
@@ -106,7 +118,7 @@ fn tuples(
     options: &DocumentOptions,
     losses: &mut Losses,
 ) -> Vec<Element> {
-    let nobody = Resource { name: None, available: None };
+    let nobody = Resource::gone(None);
     let shown = if chosen.is_empty() { &[&nobody][..] } else { chosen };
     let mut elements: Vec<Element> =
         shown.iter().map(|resource| tuple(user, resource, table, options, losses)).collect();
@@ -130,7 +142,8 @@ fn tuple(
         Element::new(ns::PIDF, "status").with_child(Element::new(ns::PIDF, "basic").with_text(basic));
     let id = tuple_id(resource.name.as_deref(), options.one_tuple);
     let mut tuple = Element::new(ns::PIDF, "tuple").with_attr("id", id.as_ref());
-    let Some(available) = &resource.available else { return tuple.with_child(status) };
+    let words = notes(resource, options, losses);
+    let Some(available) = &resource.available else { return tuple.with_child(status).with_children(words) };
     if let Some(activity) = table.activity(available.show) {
         let activity = Element::new(ns::RPID_STATUS, "activity").with_text(activity);
         status.push_child(Element::new(ns::RPID_STATUS, "activities").with_child(activity));
@@ -146,18 +159,22 @@ fn tuple(
     if let Some(contact) = contact(user, resource, available, options) {
         tuple.push_child(contact);
     }
+    tuple.with_children(words)
+}
+
+fn notes(resource: &Resource, options: &DocumentOptions, losses: &mut Losses) -> Vec<Element> {
     if options.without_status {
-        losses.add_if(!available.statuses.is_empty(), Loss::Extension);
-        return tuple;
+        losses.add_if(!resource.statuses.is_empty(), Loss::Extension);
+        return Vec::new();
     }
-    for status in &available.statuses {
+    let note = |status: &Status| {
         let note = Element::new(ns::PIDF, "note").with_text(status.text.as_str());
-        tuple.push_child(match &status.language {
+        match &status.language {
             Some(language) => note.with_lang(language.as_str()),
             None => note,
-        });
-    }
-    tuple
+        }
+    };
+    resource.statuses.iter().map(note).collect()
 }
 
 fn contact(

@@ -27,8 +27,7 @@ impl Inward {
         }
         for index in 0..self.notifiers.len() {
             if self.notifiers[index].is_poll() {
-                let content = self.document(&self.notifiers[index], desk, now);
-                self.notifiers[index].notify(content, now);
+                self.notify(index, desk, now);
             }
         }
         self.drain(desk, now);
