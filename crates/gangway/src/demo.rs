@@ -1,4 +1,4 @@
-//! `gangway demo`: a SIP user and an XMPP user write to each other, and one sees what crosses.
+//! `gangway demo`: a SIP user and an XMPP user write to and see each other, and one sees what crosses.
 //!
 //! ```text
 //!   XMPP server ── TCP, TLS, EXTERNAL ──▶ proxy ── pipe ── gateway ── TLS ──▶ SIP user agent
@@ -23,10 +23,11 @@ use std::time::{Duration, Instant};
 
 use admin::Request;
 use peer_role::Said;
+use peer_role::presence::State;
 
 use crate::cli::ask;
 use lines::Line;
-use once::STEPS;
+use once::{Deed, STEPS, Step};
 use peers::{Seen, Wish};
 use screen::{Screen, Style, padded};
 use stage::{Happened, Stage};
@@ -35,7 +36,7 @@ use talk::Conversation;
 /// How to demonstrate.
 #[derive(Debug, clap::Args)]
 pub struct Options {
-    /// Sends a text each way and one to nobody each way, says what happened and ends: with 0 if all went
+    /// Sends a text each way and one to nobody each way, shows presence both ways, and ends: with 0 if all went
     /// as it should.
     #[arg(long)]
     once: bool,
@@ -45,7 +46,7 @@ pub struct Options {
 }
 
 /// One of the two protocols, its user and its server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Side {
     /// Ann, at the partner's XMPP server.
     Xmpp,
@@ -252,9 +253,9 @@ impl Show {
         screen.heads();
         let mut wrong = Vec::new();
         for step in &STEPS {
-            let id = self.send(step.from, step.to, step.text)?;
+            let id = self.perform(step, screen)?;
             let until = Instant::now() + once::PATIENCE;
-            let is_over = |show: &Self| show.conversation.message(&id).is_some_and(|one| step.is_over(one));
+            let is_over = |show: &Self| step.is_over(&show.conversation, &id);
             while self.over.is_none() && !is_over(self) {
                 let Some(happened) = self.stage.next(Some(until)) else { break };
                 self.take(happened, screen);
@@ -264,17 +265,46 @@ impl Show {
                 Some(Over::RolesEnded) => return Err("proxy and gateway have ended".into()),
                 Some(Over::Wanted) | None => {}
             }
-            wrong.extend(step.judge(self.conversation.message(&id)).err());
+            wrong.extend(step.judge(&self.conversation, &id).err());
         }
         let (all, right) = (STEPS.len(), STEPS.len() - wrong.len());
         let count = format!(
-            "{right} of {all} texts ended as they should, {} after the start.",
+            "{right} of {all} steps went as they should, {} after the start.",
             talk::time(begun.elapsed())
         );
         let style = if wrong.is_empty() { Style::Good } else { Style::Bad };
         let count = screen.painted(style, &count);
         screen.line(&format!("\n{count}"));
         if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
+    }
+
+    /// Does what a step says; returns the id of its text.
+    fn perform(&mut self, step: &Step, screen: &mut Screen) -> Result<String, String> {
+        let wish = match step.deed {
+            Deed::Text { to, text } => return self.send(step.from, to, text),
+            Deed::Add => Wish::Add,
+            Deed::Show(state) => {
+                Wish::Show(state.map(|(show, note)| State { show: show.to_owned(), note: note.to_owned() }))
+            }
+        };
+        self.wish(step.from, wish, screen).map(|()| String::new())
+    }
+
+    /// Has the server of a side do something for its user, and waits for what somebody is shown then.
+    fn wish(&mut self, side: Side, wish: Wish, screen: &mut Screen) -> Result<(), String> {
+        let (name, other) = (side.name(), side.other());
+        let (done, watcher) = match &wish {
+            Wish::Show(Some(state)) => (format!("{name} is {state}"), other),
+            Wish::Show(None) => (format!("{name} is gone"), other),
+            _ => (format!("{name} adds {} to the contacts", other.name()), side),
+        };
+        let is_seen = watcher == side || self.conversation.view(watcher).is_some();
+        self.stage.wish(side, wish).map_err(|why| format!("{} {why}", side.server()))?;
+        talk::deed(screen, side, &done);
+        if is_seen {
+            self.conversation.await_view(watcher);
+        }
+        Ok(())
     }
 
     fn play(&mut self, screen: &mut Screen) -> Result<(), String> {
@@ -368,9 +398,18 @@ impl Show {
             Line::Status => self.ask(&Request::Status),
             Line::Streams => self.ask(&Request::Streams),
             Line::Queue => self.ask(&Request::Queue),
+            Line::Presence => self.ask(&Request::Presence { user: None, wrong: false }),
+            Line::Add(who) => self.wish_as(*who, Wish::Add, screen),
+            Line::Show(who, state) => self.wish_as(*who, Wish::Show(state.clone()), screen),
             Line::Help => help(screen),
             Line::Quit => self.over = Some(Over::Wanted),
             Line::Wrong(why) => screen.line(&screen.painted(Style::Bad, why)),
+        }
+    }
+
+    fn wish_as(&mut self, who: Option<Side>, wish: Wish, screen: &mut Screen) {
+        if let Err(why) = self.wish(who.unwrap_or(self.turn), wish, screen) {
+            screen.note(&why);
         }
     }
 
@@ -421,12 +460,14 @@ fn help(screen: &mut Screen) {
     }
 }
 
-const HELP: [(&str, &str); 7] = [
+const HELP: [(&str, &str); 9] = [
     ("hello", "whose name stands in front writes; an empty line changes sides"),
     ("ann: hello", "Ann writes to Bob; `bob: hello` the other way"),
     ("ann > carol: hello", "to somebody else over there: see what comes back"),
+    ("/add", "adds the other to the contacts, and sees whether he is there; `bob: /add` for Bob"),
+    ("/away at lunch", "says how one is; also /busy /here /gone: the other sees it"),
     ("/down partner", "stops the partner's server (or `sip`): the next text is refused; /up starts it"),
     ("/freeze partner", "it stands still: the next text is kept on disk; /thaw, and it arrives"),
     ("/trace", "shows every octet that the two servers send and receive"),
-    ("/status /streams /queue", "what `gangway status` and the others show;  /help  /quit"),
+    ("/status /presence /queue", "what `gangway status` and the others show (also /streams);  /help  /quit"),
 ];

@@ -35,7 +35,10 @@ pub enum Told {
 impl fmt::Display for State {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let show = if self.show.is_empty() { "available" } else { &self.show };
-        write!(out, "{show} ({})", self.note)
+        match &*self.note {
+            "" => out.write_str(show),
+            note => write!(out, "{show} ({note})"),
+        }
     }
 }
 

@@ -61,6 +61,15 @@ pub enum Said {
         /// Which text.
         id: String,
     },
+    /// A user was shown what another says of himself.
+    Shown {
+        /// The watcher.
+        user: String,
+        /// Whom he watches.
+        contact: String,
+        /// All that he is shown now, in words.
+        view: String,
+    },
     /// A stanza came, and nobody but who performs a play decides what it means.
     Stanza(Box<Element>),
     /// A SIP message came, for who performs a play.
@@ -90,6 +99,7 @@ impl fmt::Display for Said {
                 write!(out, "{to} ← {from} [{id}]: {text} ({answer})")
             }
             Self::Receipt { id } => write!(out, "[{id}] received"),
+            Self::Shown { user, contact, view } => write!(out, "{user} sees {contact}: {view}"),
             Self::Stanza(stanza) => stanza.fmt(out),
             Self::Message { message, .. } => out.write_str(&String::from_utf8_lossy(&message.octets())),
             Self::Complaint(words) => write!(out, "against the rules: {words}"),

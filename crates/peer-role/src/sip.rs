@@ -282,7 +282,7 @@ impl SipUserAgent {
                 self.next_key += 1;
                 self.later.insert((now.moment + after, self.next_key), (key, *response));
             }
-            PresenceOutput::Note(note) => self.say(Said::Note(note)),
+            PresenceOutput::Said(said) => self.say(said),
         }
     }
 

@@ -185,7 +185,11 @@ fn enter(
                 ledger.add(text, Seen::Taken);
             }
         }
-        Said::Receipt { .. } | Said::Stanza(_) | Said::Message { .. } | Said::Complaint(_) => {}
+        Said::Receipt { .. }
+        | Said::Shown { .. }
+        | Said::Stanza(_)
+        | Said::Message { .. }
+        | Said::Complaint(_) => {}
     }
 }
 

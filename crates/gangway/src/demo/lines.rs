@@ -1,5 +1,7 @@
 //! What is typed.
 
+use peer_role::presence::State;
+
 use super::Side;
 
 /// One line.
@@ -22,6 +24,10 @@ pub enum Line {
     Freeze(Side),
     /// Start it again, or have it go on.
     Up(Side),
+    /// Somebody adds the other to his contacts; nobody named means whose turn it is.
+    Add(Option<Side>),
+    /// Somebody says how he is, `None` that he is gone.
+    Show(Option<Side>, Option<State>),
     /// Show octets, or do not.
     Trace,
     /// What `gangway status` shows.
@@ -30,6 +36,8 @@ pub enum Line {
     Streams,
     /// What `gangway queue` shows.
     Queue,
+    /// What `gangway presence` shows.
+    Presence,
     /// Say what can be typed.
     Help,
     /// End.
@@ -46,7 +54,7 @@ impl Line {
             return Self::Turn(None);
         }
         if let Some(command) = line.strip_prefix('/') {
-            return command_of(command);
+            return command_of(None, command);
         }
         // `ann: text`, `ann > carol: text`; anything else with a colon is a text.
         let named = line.split_once(':').and_then(|(head, text)| {
@@ -58,6 +66,7 @@ impl Line {
         });
         match named {
             Some((side, None, text)) if text.is_empty() => Self::Turn(Some(side)),
+            Some((side, None, text)) if text.starts_with('/') => command_of(Some(side), &text[1..]),
             Some((_, Some(to), _)) if to.is_empty() => Self::Wrong("to whom? `ann > carol: text`".into()),
             Some((from, to, text)) => Self::Text { from: Some(from), to, text },
             None => Self::Text { from: None, to: None, text: line.to_owned() },
@@ -65,7 +74,18 @@ impl Line {
     }
 }
 
-fn command_of(command: &str) -> Line {
+/// Reads a command of somebody; nobody named means whose turn it is.
+fn command_of(who: Option<Side>, command: &str) -> Line {
+    let (verb, note) = command.split_once(char::is_whitespace).unwrap_or((command, ""));
+    let shown = |show: &str| State { show: show.to_owned(), note: note.trim().to_owned() };
+    match verb {
+        "here" => return Line::Show(who, Some(shown(""))),
+        "away" => return Line::Show(who, Some(shown("away"))),
+        "busy" | "dnd" => return Line::Show(who, Some(shown("dnd"))),
+        "gone" => return Line::Show(who, None),
+        "add" => return Line::Add(who),
+        _ => {}
+    }
     let mut words = command.split_whitespace();
     let (verb, object) = (words.next().unwrap_or_default(), words.next());
     match (verb, object) {
@@ -73,6 +93,7 @@ fn command_of(command: &str) -> Line {
         ("help" | "h" | "?", None) => Line::Help,
         ("trace", None) => Line::Trace,
         ("status", None) => Line::Status,
+        ("presence", None) => Line::Presence,
         ("streams", None) => Line::Streams,
         ("queue", None) => Line::Queue,
         ("down" | "up" | "freeze" | "thaw", Some(object)) => match (server(object), verb) {
@@ -127,6 +148,10 @@ mod tests {
         assert_eq!(Line::parse("/up sip"), Line::Up(Side::Sip));
         assert_eq!(Line::parse("/q"), Line::Quit);
         assert_eq!(Line::parse("/bob"), Line::Turn(Some(Side::Sip)));
+        let lunch = State { show: "away".to_owned(), note: "at lunch".to_owned() };
+        assert_eq!(Line::parse("bob: /away  at lunch"), Line::Show(Some(Side::Sip), Some(lunch)));
+        assert_eq!(Line::parse("/gone"), Line::Show(None, None));
+        assert_eq!(Line::parse("ann: /add"), Line::Add(Some(Side::Xmpp)));
         for wrong in ["/down", "/up moon", "/sing", "/sing loud", "ann >: hi"] {
             assert!(matches!(Line::parse(wrong), Line::Wrong(_)), "{wrong}");
         }

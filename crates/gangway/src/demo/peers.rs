@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -14,7 +14,11 @@ use net::{
     TlsRegistry, World,
 };
 use net_types::{Event, Identity, ListenerId, Order, TlsFacts, TlsServer, TlsVersion, Trust};
-use peer_role::{Answers, Output, Said, SipSettings, SipUserAgent, XmppServer, XmppSettings};
+use peer_role::presence::State;
+use peer_role::{
+    Answers, Output, Presence, PresenceManners, Roster, Said, SipSettings, SipUserAgent, XmppServer,
+    XmppSettings,
+};
 use sip_proto::endpoint::{self, FixedHop, Route, Transport};
 use sip_types::header::{CallId, NameAddr};
 use sip_types::{Method, Request, SipUri};
@@ -49,11 +53,17 @@ pub enum Wish {
         /// What.
         text: String,
     },
+    /// Its user adds the other side's to his contacts.
+    Add,
+    /// Its user says how he is; `None`: he is gone.
+    Show(Option<State>),
     /// Ask the other side for a sign of life: a ping, or OPTIONS.
     Greet {
         /// Under which id to tell of it.
         id: String,
     },
+    /// Begin, or go on with what is on the disk.
+    Begin,
     /// Stand still: connections stay, and nobody reads from them.
     Freeze,
     /// Go on.
@@ -71,6 +81,15 @@ pub struct Surroundings {
     pub traced: Arc<AtomicBool>,
     /// Who listens where.
     pub ports: Ports,
+    /// What a server that was stopped had on its disk.
+    pub disk: Arc<Mutex<Disk>>,
+}
+
+/// Who may see whom, and how he is: what servers keep when they stop.
+#[derive(Debug, Default)]
+pub struct Disk {
+    roster: Option<Roster>,
+    presence: Option<Presence>,
 }
 
 /// A peer that runs.
@@ -91,16 +110,18 @@ impl Running {
         tell: impl FnMut(Seen) + Send + 'static,
     ) -> Result<Self, String> {
         let ids = Ids::random(net::clock::seed());
-        match side {
+        let running = match side {
             Side::Xmpp => {
                 let server = XmppServer::new(xmpp_settings(&around.ports), ids);
-                drive("partner", server, socket, around, Box::new(tell))
+                drive("partner", server, socket, around, Box::new(tell))?
             }
             Side::Sip => {
                 let agent = SipUserAgent::new(sip_settings(&around.ports), ids);
-                drive("agent", agent, socket, around, Box::new(tell))
+                drive("agent", agent, socket, around, Box::new(tell))?
             }
-        }
+        };
+        running.wish(Wish::Begin);
+        Ok(running)
     }
 
     /// Has it do something.
@@ -150,6 +171,7 @@ fn drive<P: Peer>(
     let role = Driven {
         peer,
         traced: Arc::clone(&around.traced),
+        disk: Arc::clone(&around.disk),
         ahead: VecDeque::new(),
         held: None,
         stop: Stop::NotAsked,
@@ -197,7 +219,15 @@ fn sip_settings(ports: &Ports) -> SipSettings {
         endpoint: endpoint::Settings::new(vec![listener], Some(identity("pool")), trust()),
         route: Route::fixed(hop),
         sessions: None,
-        presence: None,
+        presence: Some(PresenceManners {
+            asks: 3600,
+            grants: 3600,
+            notifies_first: false,
+            forbids: false,
+            pace: Duration::from_secs(1),
+            answers_after: Duration::ZERO,
+            place: format!("{};transport=tls", ports.pool),
+        }),
         users: BTreeMap::from([(Side::Sip.user(), Answers::AtOnce(200))]),
     }
 }
@@ -210,6 +240,10 @@ fn trust() -> Trust {
     Trust(Arc::from("demonstration"))
 }
 
+/// Where Ann and Bob sit.
+const DESK: &str = "desk";
+const PC: &str = "pc";
+
 /// What the driver needs of either peer.
 trait Peer: Send + 'static {
     fn handle_event(&mut self, event: Event, now: Now);
@@ -217,6 +251,13 @@ trait Peer: Send + 'static {
     fn handle_stop(&mut self, now: Now);
     fn handle_text(&mut self, to: &str, text: &str, id: &str, now: Now);
     fn handle_greeting(&mut self, id: &str, now: Now);
+    /// Its user adds the other side's.
+    fn handle_add(&mut self, now: Now);
+    /// Its user says how he is.
+    fn handle_state(&mut self, state: Option<State>, now: Now);
+    /// Goes on with what is on the disk, or begins: its user is there, and lets the other see him.
+    fn begin(&mut self, disk: &Disk, now: Now);
+    fn keep(&self, disk: &mut Disk);
     fn poll_output(&mut self) -> Option<Output>;
     fn poll_timeout(&self) -> Option<Moment>;
 }
@@ -236,6 +277,33 @@ impl Peer for XmppServer {
 
     fn handle_text(&mut self, to: &str, text: &str, id: &str, now: Now) {
         self.send_text(&format!("{ANN}@{PARTNER}/desk"), to, text, id, now);
+    }
+
+    fn handle_add(&mut self, now: Now) {
+        self.with_roster(|roster| roster.ask(&Side::Xmpp.user(), &Side::Sip.user()), now);
+    }
+
+    fn handle_state(&mut self, state: Option<State>, now: Now) {
+        self.with_roster(|roster| roster.set_state(&Side::Xmpp.user(), DESK, state), now);
+    }
+
+    fn begin(&mut self, disk: &Disk, now: Now) {
+        let begin = |roster: &mut Roster| match &disk.roster {
+            Some(kept) => {
+                *roster = kept.clone();
+                roster.go_away();
+                roster.come_back();
+            }
+            None => {
+                roster.decide(&Side::Xmpp.user(), &Side::Sip.user(), true);
+                roster.set_state(&Side::Xmpp.user(), DESK, Some(State::default()));
+            }
+        };
+        self.with_roster(begin, now);
+    }
+
+    fn keep(&self, disk: &mut Disk) {
+        disk.roster = Some(self.roster().clone());
     }
 
     fn handle_greeting(&mut self, id: &str, now: Now) {
@@ -269,6 +337,32 @@ impl Peer for SipUserAgent {
         self.send_text(&Side::Sip.user(), to, text, id, now);
     }
 
+    fn handle_add(&mut self, now: Now) {
+        self.with_presence(|presence, ids| presence.watch(&Side::Sip.user(), &Side::Xmpp.user(), ids), now);
+    }
+
+    fn handle_state(&mut self, state: Option<State>, now: Now) {
+        self.with_presence(|presence, _| presence.set_state(&Side::Sip.user(), PC, state, now), now);
+    }
+
+    fn begin(&mut self, disk: &Disk, now: Now) {
+        let begin = |presence: &mut Presence, ids: &mut Ids| match &disk.presence {
+            Some(kept) => {
+                *presence = kept.clone();
+                presence.restart(ids);
+            }
+            None => {
+                presence.decide(&Side::Sip.user(), &Side::Xmpp.user(), true, now);
+                presence.set_state(&Side::Sip.user(), PC, Some(State::default()), now);
+            }
+        };
+        self.with_presence(begin, now);
+    }
+
+    fn keep(&self, disk: &mut Disk) {
+        disk.presence = self.presence().cloned();
+    }
+
     fn handle_greeting(&mut self, id: &str, now: Now) {
         let uri = |rest: &str| SipUri::parse(format!("sip:{rest}")).expect("these addresses are URIs");
         let tag = sip_types::Token::from_static("greeting");
@@ -292,6 +386,7 @@ impl Peer for SipUserAgent {
 struct Driven<P> {
     peer: P,
     traced: Arc<AtomicBool>,
+    disk: Arc<Mutex<Disk>>,
     /// What is told before the peer's next output.
     ahead: VecDeque<Effect<Seen, ()>>,
     /// While it stands still, what it would have heard.
@@ -346,6 +441,12 @@ impl<P: Peer> Role for Driven<P> {
         match wish {
             Wish::Text { id, to, text } => self.peer.handle_text(&to, &text, &id, now),
             Wish::Greet { id } => self.peer.handle_greeting(&id, now),
+            Wish::Add => self.peer.handle_add(now),
+            Wish::Show(state) => self.peer.handle_state(state, now),
+            Wish::Begin => {
+                let disk = Arc::clone(&self.disk);
+                self.peer.begin(&lock(&disk), now);
+            }
             Wish::Freeze => self.held = self.held.take().or_else(|| Some(VecDeque::new())),
             Wish::Thaw => {
                 for event in self.held.take().into_iter().flatten() {
@@ -359,6 +460,7 @@ impl<P: Peer> Role for Driven<P> {
 
     fn handle_stop(&mut self, now: Now) {
         self.stop = Stop::Asked;
+        self.peer.keep(&mut lock(&self.disk));
         self.peer.handle_stop(now);
     }
 
@@ -394,6 +496,10 @@ impl<P: Peer> Role for Driven<P> {
             None => None,
         }
     }
+}
+
+fn lock(disk: &Mutex<Disk>) -> MutexGuard<'_, Disk> {
+    disk.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// How much a server that stands still hears later.

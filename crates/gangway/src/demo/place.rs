@@ -131,6 +131,10 @@ name = "{GATEWAY}"
 store = "gateway.db"
 resolver = ["127.0.0.1:9"]
 
+[gateway.presence]
+# Shorter than one sets it where many watch: here one waits and looks.
+pace = "1s"
+
 [[gateway.listen]]
 transport = "tls"
 address = "{gateway}"

@@ -78,6 +78,7 @@ impl Stage {
             tls: Arc::new(tls),
             traced: Arc::new(AtomicBool::new(false)),
             ports,
+            disk: Arc::default(),
         };
         let mut stage =
             Self { around, xmpp: Peer::Down, sip: Peer::Down, roles: Some(roles), tell, told, place };

@@ -1,6 +1,6 @@
 //! The conversation: what became of each text, and how it is shown.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use peer_role::Said;
@@ -54,12 +54,16 @@ pub struct Conversation {
     messages: Vec<Message>,
     /// The ids of texts whose sender's server has not said that it sends them.
     announced: BTreeSet<String>,
+    /// What each user is shown of the other.
+    views: BTreeMap<Side, String>,
+    /// Who is to be shown something else soon.
+    awaited: BTreeSet<Side>,
 }
 
 impl Conversation {
     /// Returns whether nothing is on its way.
     pub fn is_settled(&self) -> bool {
-        self.announced.is_empty() && self.messages.iter().all(Message::is_settled)
+        self.announced.is_empty() && self.awaited.is_empty() && self.messages.iter().all(Message::is_settled)
     }
 
     /// Returns a text by its id.
@@ -72,8 +76,19 @@ impl Conversation {
         self.announced.insert(id.to_owned());
     }
 
+    /// Returns what a user is shown of the other, if anything ever was.
+    pub fn view(&self, side: Side) -> Option<&str> {
+        self.views.get(&side).map(String::as_str)
+    }
+
+    /// Expects a user to be shown something else.
+    pub fn await_view(&mut self, side: Side) {
+        self.awaited.insert(side);
+    }
+
     /// Waits no longer for what is on its way.
     pub fn forget(&mut self) {
+        self.awaited.clear();
         self.messages.clear();
         self.announced.clear();
     }
@@ -88,6 +103,7 @@ impl Conversation {
             Said::Accepted { id, answer } => self.ended(side, &id, End::Accepted(answer), at, screen),
             Said::Refused { id, answer } => self.ended(side, &id, End::Refused(answer), at, screen),
             Said::Unanswered { id, reason } => self.ended(side, &id, End::Unanswered(reason), at, screen),
+            Said::Shown { contact, view, .. } => self.shown(side, &contact, view, screen),
             // Only a server that performs a play says these.
             Said::Receipt { .. } | Said::Stanza(_) | Said::Message { .. } | Said::Complaint(_) => {}
             Said::Note(note) => aside(screen, side, &note),
@@ -147,6 +163,20 @@ impl Conversation {
         }
     }
 
+    fn shown(&mut self, side: Side, contact: &str, view: String, screen: &mut Screen) {
+        self.awaited.remove(&side);
+        let lead = format!("  ● {} ", short(contact));
+        let entry = Entry {
+            lead: &lead,
+            lead_style: Style::Of(side.other()),
+            text: &view,
+            style: Style::Plain,
+            aside: "",
+        };
+        screen.entry(side, &entry);
+        self.views.insert(side, view);
+    }
+
     fn ended(&mut self, side: Side, id: &str, end: End, at: Instant, screen: &mut Screen) {
         let found = self.messages.iter_mut().find(|message| message.id == id);
         // An error comes before the acknowledgement of the stanza that it is about.
@@ -165,6 +195,13 @@ impl Conversation {
         message.end = Some(end);
         screen.entry(side, &Entry { lead, lead_style: style, text: &text, style, aside: &aside });
     }
+}
+
+/// Shows what a user does other than write.
+pub fn deed(screen: &mut Screen, side: Side, done: &str) {
+    let entry =
+        Entry { lead: "▸ ", lead_style: Style::Of(side), text: done, style: Style::Bold, aside: "" };
+    screen.entry(side, &entry);
 }
 
 /// Shows something about connections.

@@ -23,7 +23,9 @@ fn once_shows_each_way_with_its_answers_and_leaves_nothing_behind() {
         "✓ 200 OK",
         "✗ item-not-found (cancel): 404 Not Found",
         "✗ 604 Does Not Exist Anywhere",
-        "4 of 4 texts ended as they should",
+        "● bob pc dnd (in a review)",
+        "● ann nobody",
+        "8 of 8 steps went as they should",
         "nothing is left behind",
     ] {
         assert!(said.contains(line), "{line} in\n{said}");
@@ -36,7 +38,7 @@ fn once_shows_each_way_with_its_answers_and_leaves_nothing_behind() {
 #[test]
 fn a_script_sees_a_server_go_and_come_back() {
     let place = Place::new();
-    let script = "bob: one\n/down partner\nbob: two\n/up partner\nbob: three\nann: four\n/sing\n";
+    let script = "bob: one\nann: /add\n/presence\nbob: /away at lunch\n/down partner\nbob: two\n/up partner\nbob: three\nann: four\nbob: /here\n/sing\n";
 
     let output = demo(&place, &[], script);
 

@@ -7,10 +7,11 @@ use xmpp_types::ns;
 use xmpp_types::stanza::{self, PresenceType};
 use xmpp_types::xml::Element;
 
+use crate::Said;
 use crate::presence::{State, Told, View, in_words};
 
 /// The contact lists of all users of a server. Users and contacts go by their bare addresses.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Roster {
     contacts: BTreeMap<(String, String), Contact>,
     /// What each resource of each user says.
@@ -20,7 +21,7 @@ pub struct Roster {
     /// While the server restarts, its users are not there.
     is_away: bool,
     outputs: VecDeque<Element>,
-    notes: VecDeque<String>,
+    told: VecDeque<Said>,
     wrong: Vec<String>,
 }
 
@@ -157,7 +158,7 @@ impl Roster {
                 // Who has not asked hears nothing (RFC 6121 §3.1.6).
                 if known.to == Told::Waits {
                     known.to = Told::Sees;
-                    self.note(user, contact, "sees");
+                    self.note(user, contact, "may see");
                 }
             }
             Some(PresenceType::Unsubscribed) => {
@@ -165,7 +166,7 @@ impl Roster {
                 if matches!(known.to, Told::Waits | Told::Sees) {
                     known.to = Told::Refused;
                     self.hide(user, contact);
-                    self.note(user, contact, "is refused");
+                    self.note(user, contact, "may not see");
                 }
             }
             Some(PresenceType::Probe) => self.probed(user, from),
@@ -227,8 +228,8 @@ impl Roster {
                 (false, "") => view.clear(),
                 (false, name) => drop(view.remove(name)),
             }
-            let words = in_words(view);
-            self.notes.push_back(format!("{user} sees {contact}: {words}"));
+            let (user, contact) = (user.to_owned(), contact.to_owned());
+            self.told.push_back(Said::Shown { user, contact, view: in_words(view) });
         }
     }
 
@@ -271,9 +272,9 @@ impl Roster {
         self.outputs.pop_front()
     }
 
-    /// Returns the next thing to note down.
-    pub(super) fn poll_note(&mut self) -> Option<String> {
-        self.notes.pop_front()
+    /// Returns the next thing to tell.
+    pub(super) fn poll_said(&mut self) -> Option<Said> {
+        self.told.pop_front()
     }
 
     fn contact(&mut self, user: &str, contact: &str) -> &mut Contact {
@@ -298,7 +299,7 @@ impl Roster {
     }
 
     fn note(&mut self, user: &str, contact: &str, what: &str) {
-        self.notes.push_back(format!("{user} {what} {contact}"));
+        self.told.push_back(Said::Note(format!("{user} {what} {contact}")));
     }
 
     fn say(&mut self, kind: Option<PresenceType>, from: &str, to: &str) {

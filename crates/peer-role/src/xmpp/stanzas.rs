@@ -63,8 +63,8 @@ impl XmppServer {
             self.open.insert(self.next_token, Open { id, deadline });
             self.route(self.next_token, stanza, now);
         }
-        while let Some(note) = self.roster.poll_note() {
-            self.say(Said::Note(note));
+        while let Some(said) = self.roster.poll_said() {
+            self.say(said);
         }
     }
 

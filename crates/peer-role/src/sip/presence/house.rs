@@ -15,7 +15,7 @@ use super::dialog::{Dialog, contact};
 use crate::presence::{State, View, write_pidf};
 
 /// What users show, whom they let see it, and who watches.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct House {
     shown: BTreeMap<String, View>,
     /// By user and watcher.
@@ -25,7 +25,7 @@ pub(super) struct House {
 }
 
 /// One watcher's dialog.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Watched {
     user: String,
     watcher: String,

@@ -17,6 +17,7 @@ use sip_types::{Method, Request, Response};
 
 use self::house::House;
 use self::programs::Programs;
+use crate::Said;
 use crate::presence::{State, Told, View};
 
 /// How presence is done.
@@ -30,6 +31,8 @@ pub struct PresenceManners {
     pub notifies_first: bool,
     /// Whether who may not is told so by 403; else by a NOTIFY.
     pub forbids: bool,
+    /// How soon a program expects to be told the next thing at the earliest (RFC 3856 §6.10: 5 s).
+    pub pace: Duration,
     /// How long a program takes to answer a NOTIFY.
     pub answers_after: Duration,
     /// Host, port and transport of a Contact: `10.0.0.9:5060;transport=tcp`.
@@ -37,18 +40,18 @@ pub struct PresenceManners {
 }
 
 /// What presence wants done.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum PresenceOutput {
     /// Send a request; its fate is told under this number.
     Send(u64, Box<Request>),
     /// Answer a request, after a while.
     Respond(Duration, ServerKey, Box<Response>),
     /// For people.
-    Note(String),
+    Said(Said),
 }
 
 /// What both halves share.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Desk {
     manners: PresenceManners,
     next: u64,
@@ -68,12 +71,12 @@ impl Desk {
     }
 
     fn note(&mut self, note: String) {
-        self.outputs.push_back(PresenceOutput::Note(note));
+        self.outputs.push_back(PresenceOutput::Said(Said::Note(note)));
     }
 }
 
 /// Presence of all users of a server.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Presence {
     desk: Desk,
     house: House,

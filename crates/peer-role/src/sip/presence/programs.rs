@@ -11,17 +11,18 @@ use sip_types::{HeaderText, Method, Request, Response};
 
 use super::dialog::Dialog;
 use super::{Desk, PresenceOutput};
+use crate::Said;
 use crate::presence::{Told, View, in_words, read_pidf};
 
 /// All programs that watch, by watcher and watched.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Programs {
     wishes: BTreeMap<(String, String), Wish>,
     usages: Vec<Usage>,
 }
 
 /// What a program wishes, and knows.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Wish {
     wanted: bool,
     told: Told,
@@ -33,7 +34,7 @@ struct Wish {
 }
 
 /// One dialog, or what will be one.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Usage {
     watcher: String,
     of: String,
@@ -65,8 +66,6 @@ struct Usage {
 const PEACE: Duration = Duration::from_secs(5);
 /// How long the first or last NOTIFY is awaited: Timer N.
 const FAREWELL: Duration = Duration::from_secs(32);
-/// The shortest time between NOTIFYs (RFC 3856 §6.10), less what the way may take.
-const PACE: Duration = Duration::from_millis(4980);
 /// By so much or more numbers jump when their sender restarts.
 const JUMP: u32 = 500;
 
@@ -184,7 +183,7 @@ impl Programs {
         {
             desk.wrong.push(format!("NOTIFY {number} to {who} while {open} has no answer"));
         }
-        let early = usage.heard.is_some_and(|heard| now.moment < heard + PACE);
+        let early = usage.heard.is_some_and(|heard| now.moment < heard + desk.manners.pace);
         if early && !usage.may_be_early && !ends && !jumps {
             desk.note(format!("early: NOTIFY {number} to {who} (RFC 3856 §6.10)"));
         }
@@ -241,14 +240,16 @@ impl Programs {
         }
         let terminated = state.state == SubscriptionPhase::Terminated;
         usage.over |= terminated;
-        let words = view.as_ref().map(in_words).unwrap_or_default();
         let phase = match &state.state {
             SubscriptionPhase::Active => "active".to_owned(),
             SubscriptionPhase::Pending => "pending".to_owned(),
             SubscriptionPhase::Terminated => format!("ended {:?}", state.reason.as_ref().map(|r| r.as_str())),
             SubscriptionPhase::Other(other) => other.as_str().to_owned(),
         };
-        desk.note(format!("{watcher} sees {of}: {phase}, {words}"));
+        desk.outputs.push_back(PresenceOutput::Said(match &view {
+            Some(view) => Said::Shown { user: watcher.clone(), contact: of.clone(), view: in_words(view) },
+            None => Said::Note(format!("{watcher}'s wish to see {of} is {phase}")),
+        }));
         let Some(wish) = self.wishes.get_mut(&(watcher.clone(), of.clone())).filter(|_| is_current) else {
             return;
         };
