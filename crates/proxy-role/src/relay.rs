@@ -1,5 +1,7 @@
 //! Stanzas from partners to gateways, and from gateways to partners.
 
+use std::collections::VecDeque;
+
 use clock_types::{Moment, Now};
 use xmpp_proto::dialback::Pair;
 use xmpp_proto::link::{Gateway, ReceivedId};
@@ -74,10 +76,10 @@ impl Proxy {
         if self.held.len() >= limits.held_max || limits.held_for.is_zero() || self.world.is_stopping {
             return self.refuse_held(source, &stanza, now);
         }
-        let until = now.moment + limits.held_for;
+        let until = now.moment + if is_permission(&stanza) { limits.held_for * 20 } else { limits.held_for };
         let is_half_full = self.held.len() * 2 >= limits.held_max;
         self.held.push_back(Held { source, stanza, until });
-        self.world.timers.set(Timer::Held, self.held.front().map(|held| held.until));
+        self.world.timers.set(Timer::Held, self.first_held());
         if is_half_full
             && let Some(Source::Incoming(session, _)) = source
             && let Some(connection) = self.connection_of(session)
@@ -121,11 +123,18 @@ impl Proxy {
 
     /// Tells the senders of what was held for too long.
     pub(crate) fn report_held(&mut self, now: Now) {
-        while self.held.front().is_some_and(|held| held.until <= now.moment) {
-            let Some(held) = self.held.pop_front() else { break };
+        let (due, waiting) =
+            std::mem::take(&mut self.held).into_iter().partition(|held| held.until <= now.moment);
+        let due: VecDeque<Held> = due;
+        self.held = waiting;
+        for held in due {
             self.refuse_held(held.source, &held.stanza, now);
         }
-        self.world.timers.set(Timer::Held, self.held.front().map(|held| held.until));
+        self.world.timers.set(Timer::Held, self.first_held());
+    }
+
+    fn first_held(&self) -> Option<Moment> {
+        self.held.iter().map(|held| held.until).min()
     }
 
     fn refuse_held(&mut self, source: Option<Source>, stanza: &Element, now: Now) {
@@ -159,10 +168,10 @@ impl Proxy {
         }
     }
 
-    /// Answers a partner's stanza with an error and settles it. Presence needs no answer: it will come
-    /// again.
+    /// Answers a partner's stanza with an error and settles it. Presence needs no answer, because it will come again;
+    /// what is said about permission will not.
     fn bounce_to_partner(&mut self, source: Option<Source>, stanza: &Element, error: &StanzaError, now: Now) {
-        if stanza.name() != "presence"
+        if (stanza.name() != "presence" || is_permission(stanza))
             && let Some(reply) = error_reply(stanza, error)
         {
             if let Some(pair) = pair_of(&reply) {
@@ -293,6 +302,12 @@ impl Proxy {
         }
         self.settle_origin(origin, now);
     }
+}
+
+/// Tells whether a stanza asks for a permission to see somebody, gives it, or takes it back (RFC 6121 §3): it is said once.
+fn is_permission(stanza: &Element) -> bool {
+    let words = ["subscribe", "subscribed", "unsubscribe", "unsubscribed"];
+    stanza.name() == "presence" && stanza.attr("type").is_some_and(|kind| words.contains(&kind))
 }
 
 /// Returns the domains of a stanza from us to a partner.

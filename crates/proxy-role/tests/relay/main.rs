@@ -180,6 +180,31 @@ fn when_the_gateway_stays_away_senders_are_told_to_try_later() {
 }
 
 #[test]
+fn what_is_said_once_about_a_permission_outlives_a_longer_absence_of_the_gateway() {
+    let mut world = World::new(2);
+    let presence = |id: &str, kind: &str| {
+        let presence = Element::new(ns::SERVER, "presence").with_attr("id", id).with_attr("type", kind);
+        presence.with_attr("from", "x@a.example").with_attr("to", "y@b.example")
+    };
+    world.cut_link(1);
+    world.send(0, presence("1", "probe"));
+    world.send(0, presence("2", "subscribe"));
+    world.pass(SECOND * 120);
+    // A probe comes again; a wish does not.
+    assert_eq!(world.sites[0].settled.len(), 1);
+
+    world.mend_link(1);
+    world.pass(SECOND * 20);
+    assert_eq!(world.sites[1].received_ids(), ["2"]);
+
+    // For ever it does not wait: then the watcher's server hears that it was in vain.
+    world.cut_link(1);
+    world.send(0, presence("3", "subscribe"));
+    world.pass(SECOND * 700);
+    assert!(world.sites[0].received_ids().contains(&"3 recipient-unavailable".to_owned()));
+}
+
+#[test]
 fn a_partner_is_not_read_while_too_much_is_held() {
     let mut world = World::with(2, |settings| settings.limits.held_max = 10);
     world.cut_link(1);
