@@ -24,7 +24,7 @@ use crate::record::{NotStored, Record, Recovered, Ticket};
 use crate::settings::Settings;
 use crate::unknown::Unknown;
 use crate::watch::{WatchCount, WatchRequest, WatchState, Watches};
-use crate::watching::Unshown;
+use crate::watching::{Unsaid, Unshown};
 use crate::written::Written;
 
 /// What the gateway wants done, in order.
@@ -105,6 +105,7 @@ pub struct Gateway {
     /// Presence stanzas that are settled once a record is stored.
     pub(crate) unstored: BTreeMap<Ticket, (usize, ReceivedId)>,
     pub(crate) unshown: Unshown,
+    pub(crate) unsaid: Unsaid,
     stopping: Option<Moment>,
     stopped: bool,
     pub(crate) outputs: VecDeque<Output>,
@@ -150,6 +151,7 @@ impl Gateway {
             next_watch_ticket: 0,
             unstored: BTreeMap::new(),
             unshown: Unshown::default(),
+            unsaid: Unsaid::default(),
             links,
             to_xmpp: ToXmpp::new(settings.delivery),
             to_sip: ToSip::new(settings.delivery),
@@ -339,8 +341,8 @@ impl Gateway {
                 self.handle_link(event, now);
             } else if let Some(effect) = self.conversations.poll_output() {
                 self.handle_effect(effect, now);
-            } else if let Some(effect) = self.watches.poll_output() {
-                self.handle_watch_effect(effect, now);
+            } else if self.pump_watch(now) {
+                // Until they want nothing more.
             } else if let Some(output) = self.to_xmpp.poll_output() {
                 self.handle_to_xmpp(output, now);
             } else if let Some(output) = self.to_sip.poll_output() {
@@ -357,7 +359,8 @@ impl Gateway {
         let has_left = self.conversations.is_quiet()
             && self.farewells == 0
             && self.watches.is_quiet()
-            && self.unshown.is_empty();
+            && self.unshown.is_empty()
+            && self.unsaid.is_empty();
         let safe = has_left && !self.to_xmpp.is_answering() && !self.to_sip.is_exposed();
         if !safe && now.moment < deadline {
             return;

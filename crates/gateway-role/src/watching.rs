@@ -18,7 +18,7 @@ use crate::links::Sent;
 use crate::notice::{Notice, Private};
 use crate::policy::Access;
 use crate::record::{NotStored, Record, Ticket};
-use crate::watch::{Effect, WatchRecord};
+use crate::watch::{Effect, WatchDirection, WatchRecord};
 
 /// Tickets of watches begin here; those of messages never come so far.
 const FIRST_TICKET: u64 = 1 << 63;
@@ -66,6 +66,48 @@ impl Unshown {
     }
 }
 
+/// What SIP users' programs hear, and waits until the disk knows of their dialogs: after a crash a program must not believe in
+/// a dialog of which nobody else knows.
+#[derive(Debug, Default)]
+pub(crate) struct Unsaid {
+    /// The record that what is ordered now must wait for.
+    after: Option<Ticket>,
+    effects: BTreeMap<Ticket, Vec<Effect>>,
+}
+
+impl Unsaid {
+    /// What is said from now on, until nothing more is wanted, waits for a record.
+    fn begin(&mut self, ticket: Ticket) {
+        self.after = Some(ticket);
+    }
+
+    /// Nothing more is wanted.
+    fn rest(&mut self) {
+        self.after = None;
+    }
+
+    /// Keeps what must wait, and gives anything else back.
+    fn hold(&mut self, effect: Effect) -> Option<Effect> {
+        match (self.after, &effect) {
+            (Some(ticket), Effect::Respond { .. } | Effect::Send { .. }) => {
+                self.effects.entry(ticket).or_default().push(effect);
+                None
+            }
+            _ => Some(effect),
+        }
+    }
+
+    /// A record has been written, or cannot be; returns what need not wait any longer.
+    fn end(&mut self, ticket: Ticket) -> Vec<Effect> {
+        self.effects.remove(&ticket).unwrap_or_default()
+    }
+
+    /// Returns whether nothing waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.effects.is_empty()
+    }
+}
+
 impl Gateway {
     /// Takes a presence stanza. What it changes for good is on disk before the link hears that it is settled, so that a
     /// permission that a user gave is not lost with the process.
@@ -98,6 +140,9 @@ impl Gateway {
     pub(crate) fn watch_stored(&mut self, ticket: Ticket, stored: &Result<(), NotStored>, now: Now) {
         if let (Some((link, n)), Ok(())) = (self.unstored.remove(&ticket), stored) {
             self.links.settle(link, n, now);
+        }
+        for effect in self.unsaid.end(ticket) {
+            self.handle_watch_effect(effect, now);
         }
         // A disk that is full keeps nobody from seeing; only a restart right then could leave something shown.
         if let Some((pair, stanzas)) = self.unshown.end(ticket) {
@@ -162,6 +207,7 @@ impl Gateway {
 
     /// Carries out what the watches want.
     pub(crate) fn handle_watch_effect(&mut self, effect: Effect, now: Now) {
+        let Some(effect) = self.unsaid.hold(effect) else { return };
         match effect {
             Effect::Stanza { pair, stanza } => {
                 if let Some(stanza) = self.unshown.hold(&pair, stanza) {
@@ -188,8 +234,12 @@ impl Gateway {
             Effect::Record(record) => {
                 let ticket = Ticket(FIRST_TICKET + self.next_watch_ticket);
                 self.next_watch_ticket += 1;
-                if let WatchRecord::Shown { pair, .. } = &record {
-                    self.unshown.begin(pair, ticket);
+                match &record {
+                    WatchRecord::Shown { pair, .. } => self.unshown.begin(pair, ticket),
+                    WatchRecord::Dialog { direction: WatchDirection::Inward, .. } => {
+                        self.unsaid.begin(ticket)
+                    }
+                    _ => {}
                 }
                 self.outputs.push_back(Output::Record { ticket, record: Record::Watch(Box::new(record)) });
             }
@@ -204,9 +254,18 @@ impl Gateway {
         }
     }
 
-    fn pump_watches(&mut self, now: Now) {
-        while let Some(effect) = self.watches.poll_output() {
-            self.handle_watch_effect(effect, now);
+    /// Carries out what the watches want next; tells whether they wanted anything.
+    pub(crate) fn pump_watch(&mut self, now: Now) -> bool {
+        let effect = self.watches.poll_output();
+        let wants = effect.is_some();
+        match effect {
+            Some(effect) => self.handle_watch_effect(effect, now),
+            None => self.unsaid.rest(),
         }
+        wants
+    }
+
+    fn pump_watches(&mut self, now: Now) {
+        while self.pump_watch(now) {}
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clock_types::{Date, Ids, Moment, Now};
 use gateway_role::{
     AddressRange, Dialect, Gateway, NotStored, Notice, Output, Peers, ProxyLink, Record, Recovered, Settings,
-    SipDomain, Ticket,
+    SipDomain, Ticket, WatchDirection, WatchRecord,
 };
 use net_types::{Bytes, ConnectionId, Event, ListenerId, Order, Remote, Trust};
 use sip_proto::endpoint::{self, FixedHop, Route, Transport};
@@ -235,6 +235,11 @@ impl World {
             Output::Order(Order::Close { .. }) => {}
             Output::Notice(notice) => self.notices.push(notice),
             Output::Order(order) => panic!("unexpected order {order:?}"),
+            // What names a dialog is on disk before anybody hears of it, which is no test's concern.
+            Output::Record { ticket, record } if is_dialog_of_sip(&record) => {
+                self.records.push((ticket, record));
+                self.gateway.handle_stored(ticket, Ok(()), self.now);
+            }
             Output::Record { ticket, record } => self.records.push((ticket, record)),
             Output::Stopped => self.stopped = true,
         }
@@ -257,6 +262,11 @@ impl World {
             | AcceptorOutput::Refused(..) => {}
         }
     }
+}
+
+fn is_dialog_of_sip(record: &Record) -> bool {
+    let Record::Watch(record) = record else { return false };
+    matches!(**record, WatchRecord::Dialog { direction: WatchDirection::Inward, .. })
 }
 
 fn proxy() -> Acceptor {

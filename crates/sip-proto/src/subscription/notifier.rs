@@ -123,12 +123,13 @@ impl Notifier {
         let dialog = Dialog::of_server(request, tag)?;
         let expires = now.moment + seconds(asked.expires);
         let mut notifier = Self::placed(dialog, contact, asked.event, authorised, expires, settings);
-        notifier.grant(key, request, Some(tag), asked.expires);
+        // Kept before it is said: after a crash its subscriber would believe in it, and nobody else.
         if asked.expires == 0 {
             notifier.end("timeout", None, NotifierEnd::Polled);
         } else {
             notifier.keep(now);
         }
+        notifier.grant(key, request, Some(tag), asked.expires);
         notifier.owed = true;
         notifier.advance(now);
         Ok(notifier)
@@ -305,14 +306,15 @@ impl Notifier {
             let response = answer(refusal.status());
             return self.outputs.push_back(NotifierOutput::Respond { key, response });
         }
-        self.grant(key, request, None, asked.expires);
         self.owed = true;
         self.not_before = None;
         if asked.expires == 0 {
+            self.grant(key, request, None, asked.expires);
             self.end("timeout", None, NotifierEnd::Unsubscribed);
         } else {
             self.expires = now.moment + seconds(asked.expires);
             self.keep(now);
+            self.grant(key, request, None, asked.expires);
             self.outputs.push_back(NotifierOutput::Refreshed);
         }
         self.advance(now);

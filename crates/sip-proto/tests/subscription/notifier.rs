@@ -103,7 +103,7 @@ impl World {
 fn a_notify_follows_the_200_at_once_and_the_decision_later() {
     let mut world = World::new("Expires: 600", false);
 
-    world.expect(&["respond 200 600", "keep", "wanted"]);
+    world.expect(&["keep", "respond 200 600", "wanted"]);
     world.says("secret", 0).expect(&["NOTIFY 1 pending;expires=600 []"]);
     world.is_answered(200, 0).expect(&[]);
     world.notifier.authorise(at(3));
@@ -120,7 +120,7 @@ fn a_notify_follows_the_200_at_once_and_the_decision_later() {
 fn one_notify_is_under_way_and_of_many_changes_the_last_is_said() {
     let mut world = World::new("", true);
 
-    world.expect(&["respond 200 3600", "keep", "wanted"]);
+    world.expect(&["keep", "respond 200 3600", "wanted"]);
     world.says("one", 0).expect(&["NOTIFY 1 active;expires=3600 [one]"]);
     world.notifier.changed(at(1));
     world.notifier.changed(at(2));
@@ -138,11 +138,11 @@ fn one_notify_is_under_way_and_of_many_changes_the_last_is_said() {
 #[test]
 fn a_refresh_is_answered_with_what_is_known_now() {
     let mut world = World::new("Expires: 600", true);
-    world.expect(&["respond 200 600", "keep", "wanted"]);
+    world.expect(&["keep", "respond 200 600", "wanted"]);
     world.says("one", 0).is_answered(200, 0);
     world.expect(&["NOTIFY 1 active;expires=600 [one]"]);
 
-    world.refresh("Expires: 90000", 2, 400).expect(&["respond 200 28800", "keep", "refreshed", "wanted"]);
+    world.refresh("Expires: 90000", 2, 400).expect(&["keep", "respond 200 28800", "refreshed", "wanted"]);
     world.says("one", 400).expect(&["NOTIFY 2 active;expires=28800 [one]"]);
     world.refresh("Expires: 600", 1, 401).expect(&["respond 500 "]);
 }
@@ -150,7 +150,7 @@ fn a_refresh_is_answered_with_what_is_known_now() {
 #[test]
 fn the_end_of_the_subscriber_is_the_last_notify() {
     let mut world = World::new("Expires: 600", true);
-    world.expect(&["respond 200 600", "keep", "wanted"]);
+    world.expect(&["keep", "respond 200 600", "wanted"]);
     world.says("one", 0).is_answered(200, 0);
 
     world.refresh("Expires: 0", 2, 10);
