@@ -16,6 +16,7 @@ pub struct Disk {
     order: u64,
     waiting: VecDeque<(Ticket, Record)>,
     full: bool,
+    forgetful: bool,
 }
 
 impl Disk {
@@ -37,6 +38,11 @@ impl Disk {
     /// Lets the disk refuse new messages, or take them again.
     pub fn set_full(&mut self, full: bool) {
         self.full = full;
+    }
+
+    /// Lets the disk keep nothing of watches.
+    pub fn set_forgetful(&mut self) {
+        self.forgetful = true;
     }
 
     /// Forgets what was not committed; the first `survivors` of it were, but nobody was told.
@@ -82,6 +88,7 @@ impl Disk {
                     self.settled.push((key, date));
                 }
             }
+            Record::Watch(_) if self.forgetful => {}
             Record::Watch(record) => self.apply_watch(*record),
             Record::Wrote { pair, date } => drop(self.written.insert(pair, date)),
         }

@@ -1,16 +1,29 @@
 //! Replays runs: `cargo run --release -p sim -- SEED` shows one whole history, `-- FROM TO` judges many, and
 //! `-- FILE.scn …` performs plays and tells the history of those that fail. With `resets` before the numbers only
-//! connections with the partner break, and its streams go on.
+//! connections with the partner break, and its streams go on; `crash-watching gateway 80` is the short history of presence in
+//! which the gateway, or the proxy, crashes after so many outputs.
 
 use std::process::ExitCode;
 
 use sim::play::perform_text;
-use sim::trial::{Verdict, play, play_resets};
+use sim::scene::Options;
+use sim::trial::{Verdict, play, play_crash_watching, play_resets};
 
 fn main() -> ExitCode {
     let files: Vec<String> = std::env::args().skip(1).filter(|name| name.ends_with(".scn")).collect();
     if !files.is_empty() {
         return perform_all(&files);
+    }
+    if let [word, role, outputs] = &std::env::args().skip(1).collect::<Vec<_>>()[..]
+        && word == "crash-watching"
+    {
+        let outputs = outputs.parse().unwrap_or(0);
+        let Some(verdict) = play_crash_watching(role == "gateway", outputs, Options::default()) else {
+            println!("it ended before that");
+            return ExitCode::SUCCESS;
+        };
+        print!("{}", verdict.history);
+        return judge(&verdict);
     }
     let seeds: Vec<u64> = std::env::args().skip(1).filter_map(|seed| seed.parse().ok()).collect();
     // With connections that break under streams that go on, and nothing else that goes wrong.

@@ -60,11 +60,15 @@ pub enum Expected {
     Refused,
     /// He sees or was refused: the words crossed.
     SeesOrRefused,
+    /// He waits, or his wish met the answer to his leaving.
+    WaitsOrRefused,
 }
 
 /// All users, as their words leave them.
 #[derive(Debug, Default)]
 pub struct Model {
+    /// Whether what is said may be late.
+    is_faulty: bool,
     /// By watcher and watched.
     pairs: BTreeMap<(String, String), Pair>,
     shown: BTreeMap<String, View>,
@@ -73,23 +77,37 @@ pub struct Model {
 #[derive(Clone, Copy, Debug, Default)]
 struct Pair {
     wishes: bool,
+    /// Whether he has left before. That is answered with `unsubscribed` (RFC 8048 §5.2.3), which a new wish may meet on its
+    /// way where things are late.
+    left: bool,
     /// Whether a refusal has stood at any time since the wish.
     refused: bool,
     word: Option<bool>,
 }
 
 impl Model {
+    /// Returns a model of a world in which things may be late.
+    #[must_use]
+    pub fn faulty() -> Self {
+        Self { is_faulty: true, ..Self::default() }
+    }
+
     /// Takes what a user does.
     pub fn hear(&mut self, deed: &Deed) {
         match deed {
             Deed::Ask { watcher, of, is_new } => {
+                let is_faulty = self.is_faulty;
                 let pair = self.pair(watcher, of);
                 pair.wishes = true;
                 if *is_new {
-                    pair.refused = pair.word == Some(false);
+                    pair.refused = pair.word == Some(false) || (is_faulty && pair.left);
                 }
             }
-            Deed::Leave { watcher, of } => self.pair(watcher, of).wishes = false,
+            Deed::Leave { watcher, of } => {
+                let pair = self.pair(watcher, of);
+                pair.left |= pair.wishes;
+                pair.wishes = false;
+            }
             Deed::Decide { of, watcher, allows } => {
                 let pair = self.pair(watcher, of);
                 pair.word = Some(*allows);
@@ -114,7 +132,8 @@ impl Model {
             (true, Some(false), _) => Expected::Refused,
             (true, Some(true), true) => Expected::SeesOrRefused,
             (true, Some(true), false) => Expected::Sees,
-            (true, None, _) => Expected::Waits,
+            (true, None, true) => Expected::WaitsOrRefused,
+            (true, None, false) => Expected::Waits,
         }
     }
 

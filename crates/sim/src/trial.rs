@@ -1,5 +1,7 @@
 //! One run: what people type and what goes wrong, both drawn from the seed, and the verdict.
 
+mod crash;
+
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -12,6 +14,8 @@ use crate::ledger::{Broken, Conditions};
 use crate::scene::{Options, Scene, Talks};
 use crate::watching::{Contacts, Watching};
 use crate::world::NodeId;
+
+pub use crash::play_crash_watching;
 
 /// How long people type and things go wrong.
 const BUSY: Duration = Duration::from_secs(30);
@@ -116,9 +120,32 @@ impl Player {
     }
 }
 
+/// A mistake made on purpose, so that it is known that the judge finds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flaw {
+    /// The gateway's disk keeps nothing of watches.
+    NothingKept,
+    /// The judge does not hear that somebody was refused.
+    RefusalsUnheard,
+    /// The judge does not hear that a device or resource went.
+    DeparturesUnheard,
+    /// Programs of SIP users show somebody else than whom they asked for.
+    Mistaken,
+}
+
 /// Plays one run.
 #[must_use]
 pub fn play(seed: u64) -> Verdict {
+    play_with(seed, None)
+}
+
+/// Plays one run with a mistake in it.
+#[must_use]
+pub fn play_flawed(seed: u64, flaw: Flaw) -> Verdict {
+    play_with(seed, Some(flaw))
+}
+
+fn play_with(seed: u64, flaw: Option<Flaw>) -> Verdict {
     let mut chance = Chance::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 1);
     let mut options = draw_options(&mut chance);
     let faults = draw_faults(&mut chance);
@@ -131,7 +158,10 @@ pub fn play(seed: u64) -> Verdict {
     for (at, fault) in &faults {
         let _ = write!(conditions, "\n  after {at:?}: {fault:?}");
     }
-    let mut contacts = Contacts::new();
+    let mut contacts = Contacts::new(!faults.is_empty(), flaw);
+    if flaw == Some(Flaw::NothingKept) {
+        scene.world.set_disk_forgetful(scene.gateway);
+    }
     type_and_fail(&mut scene, &mut chance, &faults, &mut contacts);
     let ends = faults.iter().map(|(at, fault)| *at + fault.lasts()).max().unwrap_or_default();
     scene.world.run(ends.saturating_sub(BUSY) + RIGHT_WITHIN);

@@ -11,6 +11,7 @@ use crate::chance::Chance;
 use crate::ledger::Broken;
 use crate::model::{Deed, Expected, Model};
 use crate::scene::Scene;
+use crate::trial::Flaw;
 
 /// How the SIP side does presence.
 #[derive(Clone, Copy, Debug)]
@@ -96,13 +97,15 @@ pub struct Contacts {
     /// Those between whom a refusal and a permission crossed.
     crossed: BTreeSet<(String, String)>,
     said: u64,
+    flaw: Option<Flaw>,
 }
 
 impl Contacts {
     /// Returns contacts among which nobody who does not exist sees anything.
     #[must_use]
-    pub fn new() -> Self {
-        let mut contacts = Self::default();
+    pub fn new(is_faulty: bool, flaw: Option<Flaw>) -> Self {
+        let model = if is_faulty { Model::faulty() } else { Model::default() };
+        let mut contacts = Self { model, flaw, ..Self::default() };
         for (nobody, others) in [("nobody@s.example", &XMPP_USERS[..]), ("nobody@x.example", &SIP_USERS[..])]
         {
             for other in others {
@@ -165,19 +168,33 @@ impl Contacts {
                 Deed::Show { user, place, state }
             }
         };
-        self.model.hear(&deed);
+        let unheard = match &deed {
+            Deed::Decide { allows: false, .. } => Some(Flaw::RefusalsUnheard),
+            Deed::Show { state: None, .. } => Some(Flaw::DeparturesUnheard),
+            _ => None,
+        };
+        if unheard.is_none() || unheard != self.flaw {
+            self.model.hear(&deed);
+        }
     }
 
     /// Nobody wishes to see anybody any more.
     pub fn leave_all(&mut self, scene: &mut Scene) {
         for (watcher, of) in std::mem::take(&mut self.asked) {
-            // Who was refused has nothing to leave; where that crossed with a permission, his server says nothing.
-            if self.model.expected(&watcher, &of) == Expected::SeesOrRefused {
+            // Who was refused has nothing to leave; where that crossed with something, his server says nothing.
+            if self.model.expected(&watcher, &of) != Expected::Sees {
                 self.crossed.insert((watcher.clone(), of.clone()));
             }
             self.perform(Wish::Leave(watcher.clone(), of.clone()), scene);
             self.asked.insert((watcher, of));
         }
+        // Of a dialog whose other end crashed before it was kept only the SIP server knows, until it says something.
+        let sip = scene.sip;
+        scene.world.after(Duration::from_secs(60), move |world| {
+            world.with(sip, |agent: &mut Watched<SipUserAgent>, now| {
+                agent.peer.with_presence(|presence, _| presence.repeat(now), now)
+            });
+        });
     }
 
     /// Returns every pair for which N6 is not kept now, and what came against the rules until now.
@@ -200,7 +217,8 @@ impl Contacts {
         scene.world.with(sip, |agent: &mut Watched<SipUserAgent>, _| {
             let Some(presence) = agent.peer.presence() else { return };
             for (watcher, of) in pairs(&SIP_USERS[..3], &XMPP_USERS) {
-                let (told, seen) = (presence.told(watcher, of), presence.seen(watcher, of));
+                let shown = if self.flaw == Some(Flaw::Mistaken) { XMPP_USERS[0] } else { of };
+                let (told, seen) = (presence.told(watcher, of), presence.seen(watcher, shown));
                 for how in self.judge_inward(watcher, of, told, &seen, one_tuple) {
                     breaks(format!("{watcher} → {of}"), how);
                 }
@@ -269,6 +287,7 @@ fn judge_told(expected: Expected, told: Told) -> Vec<String> {
         Expected::Waits => told == Told::Waits,
         Expected::Sees => told == Told::Sees,
         Expected::Refused => told == Told::Refused,
+        Expected::WaitsOrRefused => matches!(told, Told::Waits | Told::Refused),
         Expected::SeesOrRefused => matches!(told, Told::Sees | Told::Refused),
     };
     if fits { Vec::new() } else { vec![format!("he was told {told:?}, and should be {expected:?}")] }

@@ -246,6 +246,11 @@ impl World {
         self.nodes[node.0].disk.set_full(full);
     }
 
+    /// Lets a node's disk keep nothing of watches, which is a mistake.
+    pub fn set_disk_forgetful(&mut self, node: NodeId) {
+        self.nodes[node.0].disk.set_forgetful();
+    }
+
     /// Cuts or mends the cable between two nodes. What travels waits at the cut.
     pub fn set_cut(&mut self, one: NodeId, other: NodeId, cut: bool) {
         let pair = pair(one, other);

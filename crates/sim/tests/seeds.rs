@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use peer_role::{Acks, Manner, Proves};
 use sim::scene::{Options, Talks};
-use sim::trial::{play, play_crash, play_resets};
+use sim::trial::{Flaw, play, play_crash, play_crash_watching, play_flawed, play_resets};
+use sim::watching::Watching;
 use sip_proto::endpoint::Transport;
 
 /// How many runs when the environment says nothing.
@@ -85,4 +86,41 @@ fn a_crash_after_any_output_keeps_the_promise() {
 
     assert!(complaints.is_empty(), "promises were broken:\n{complaints}");
     assert!(crashes > 100, "only {crashes} crashes were tried");
+}
+
+#[test]
+fn presence_is_right_after_a_crash_after_any_output() {
+    let at_once = Options::default();
+    let otherwise = Options {
+        transport: Transport::Tls,
+        acks: Acks::Pinged,
+        both_ways: false,
+        talks: Talks::InSessions([Manner::Well; 4]),
+        watching: Watching { notifies_first: true, forbids: false, ..Watching::default() },
+        ..Options::default()
+    };
+    let (mut complaints, mut crashes) = (String::new(), 0);
+
+    for (options, step) in [(at_once, 1), (otherwise, 5)] {
+        for of_gateway in [true, false] {
+            for outputs in (0..1000).step_by(step) {
+                let Some(verdict) = play_crash_watching(of_gateway, outputs, options) else { break };
+                crashes += 1;
+                for broken in verdict.broken {
+                    let _ = writeln!(complaints, "{}: {broken}", verdict.conditions);
+                }
+            }
+        }
+    }
+
+    assert!(complaints.is_empty(), "promises were broken:\n{complaints}");
+    assert!(crashes > 100, "only {crashes} crashes were tried");
+}
+
+#[test]
+fn each_mistake_that_is_made_on_purpose_is_found() {
+    for flaw in [Flaw::NothingKept, Flaw::RefusalsUnheard, Flaw::DeparturesUnheard, Flaw::Mistaken] {
+        let finds = |seed: &u64| play_flawed(*seed, flaw).broken.iter().any(|broken| broken.promise == "N6");
+        assert!((0..FEW).find(finds).is_some(), "{flaw:?} was not found in {FEW} runs");
+    }
 }

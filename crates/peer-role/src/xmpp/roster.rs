@@ -212,6 +212,10 @@ impl Roster {
         if !known.asked && is_available && !known.from {
             self.wrong.push(format!("{user} is shown {contact}, whom he never asked to see"));
         }
+        let named = contact.split('@').next().unwrap_or_default();
+        if is_available && !state.note.is_empty() && !state.note.starts_with(named) {
+            self.wrong.push(format!("{user} asked about {contact}, and is told {state}"));
+        }
         if self.contact(user, contact).to != Told::Sees {
             return;
         }

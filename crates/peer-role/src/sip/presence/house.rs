@@ -82,6 +82,14 @@ impl House {
         self.watched.clear();
     }
 
+    /// Says to every watcher once more what there is to say: whoever knows of no dialog loses it.
+    pub(super) fn repeat(&mut self, desk: &mut Desk, now: Now) {
+        for watched in &mut self.watched {
+            watched.owes = true;
+        }
+        self.advance(desk, now);
+    }
+
     pub(super) fn is_watched(&self, user: &str, watcher: &str) -> bool {
         self.watched.iter().any(|dialog| dialog.user == user && dialog.watcher == watcher)
     }

@@ -114,6 +114,11 @@ impl Presence {
         self.house.set_state(user, device, state, &mut self.desk, now);
     }
 
+    /// The server says to every watcher once more what there is to say.
+    pub fn repeat(&mut self, now: Now) {
+        self.house.repeat(&mut self.desk, now);
+    }
+
     /// The server and the programs forget their dialogs, as after a restart. What users said and wish is kept.
     pub fn restart(&mut self, ids: &mut Ids) {
         self.house.restart();
