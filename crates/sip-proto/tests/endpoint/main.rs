@@ -7,6 +7,8 @@ mod connections;
 mod failover;
 mod incoming;
 mod invite;
+#[path = "../network/mod.rs"]
+mod network;
 mod outgoing;
 mod pacing;
 mod watched;

@@ -3,9 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-use clock_types::{Date, Ids, Moment, Now};
+use clock_types::{Ids, Moment, Now};
 use net_types::{Bytes, Event, ListenerId, Order, Trust};
 use proptest::prelude::*;
 use sip_proto::endpoint::{self, Endpoint, FixedHop, Listener, RequestKey, Route, Transport};
@@ -13,20 +12,13 @@ use sip_proto::session::{About, Output, Session};
 use sip_types::header::{CallId, ContentType, NameAddr};
 use sip_types::{HeaderName, HeaderText, Host, Method, Request, Response, Token, Uri};
 
+use crate::network::{Agenda, Fate, fate, millis};
 use crate::world::{sdp, settings};
 
 const ADDRESSES: [&str; 2] = ["192.0.2.1", "192.0.2.2"];
 
 /// When all hang up who have not yet.
 const CURFEW: u64 = 300_000;
-
-/// What the network does with one datagram.
-#[derive(Clone, Copy, Debug)]
-enum Fate {
-    Lost,
-    Arrives(u64),
-    Twice(u64, u64),
-}
 
 /// What a user does.
 #[derive(Clone, Copy, Debug)]
@@ -46,7 +38,7 @@ proptest! {
 
     #[test]
     fn no_session_is_stuck_and_every_text_is_heard_once_in_order(
-        fates in proptest::collection::vec(fate(), 1..300),
+        fates in proptest::collection::vec(fate(2000), 1..300),
         welcome in prop_oneof![9 => Just(Welcome::Accept), 1 => Just(Welcome::Refuse)],
         accepted_after in 0_u64..12_000,
         deeds in proptest::collection::vec((0_u64..60_000, 0_usize..2, deed()), 0..40),
@@ -55,10 +47,10 @@ proptest! {
         let mut net = Net::new(fates, welcome, accepted_after);
         net.call(interval);
         for (at, who, deed) in deeds {
-            net.schedule(at, Happening::Deed(who, deed));
+            net.agenda.schedule(at, Happening::Deed(who, deed));
         }
-        net.schedule(CURFEW, Happening::Deed(0, Deed::HangUp));
-        net.schedule(CURFEW, Happening::Deed(1, Deed::HangUp));
+        net.agenda.schedule(CURFEW, Happening::Deed(0, Deed::HangUp));
+        net.agenda.schedule(CURFEW, Happening::Deed(1, Deed::HangUp));
 
         net.run();
 
@@ -67,7 +59,7 @@ proptest! {
             prop_assert!(node.session.is_none() || node.ended == 1, "{node:?}");
             prop_assert_eq!(node.under_way, 0);
             prop_assert!(node.endpoint.is_quiet());
-            prop_assert_eq!(node.endpoint.snapshot(net.now).timers, 0);
+            prop_assert_eq!(node.endpoint.snapshot(net.agenda.now).timers, 0);
         }
         for (one, other) in [(0, 1), (1, 0)] {
             // What was answered 200 was heard; nothing else but what was said, in the order it was said.
@@ -83,9 +75,9 @@ fn over_a_good_network_everything_said_is_heard() {
     let mut net = Net::new(vec![Fate::Arrives(10)], Welcome::Accept, 100);
     net.call("90;refresher=uas");
     for n in 0..50 {
-        net.schedule(1000 + n * 100, Happening::Deed(usize::from(n % 2 == 0), Deed::Say));
+        net.agenda.schedule(1000 + n * 100, Happening::Deed(usize::from(n % 2 == 0), Deed::Say));
     }
-    net.schedule(CURFEW, Happening::Deed(0, Deed::HangUp));
+    net.agenda.schedule(CURFEW, Happening::Deed(0, Deed::HangUp));
 
     net.run();
 
@@ -94,15 +86,6 @@ fn over_a_good_network_everything_said_is_heard() {
         assert_eq!(node.confirmed, node.heard);
         assert!(node.session.as_ref().unwrap().is_over());
     }
-}
-
-fn fate() -> impl Strategy<Value = Fate> {
-    prop_oneof![
-        2 => Just(Fate::Lost),
-        5 => (1_u64..300).prop_map(Fate::Arrives),
-        1 => (1_u64..2000).prop_map(Fate::Arrives),
-        1 => (1_u64..300, 1_u64..3000).prop_map(|(one, other)| Fate::Twice(one, other)),
-    ]
 }
 
 fn deed() -> impl Strategy<Value = Deed> {
@@ -134,27 +117,14 @@ struct Node {
 
 struct Net {
     nodes: [Node; 2],
-    now: Now,
-    fates: Vec<Fate>,
-    next_fate: usize,
-    agenda: BTreeMap<(u64, u64), Happening>,
-    counter: u64,
+    agenda: Agenda<Happening>,
     welcome: Welcome,
     accepted_after: u64,
 }
 
 impl Net {
     fn new(fates: Vec<Fate>, welcome: Welcome, accepted_after: u64) -> Self {
-        Self {
-            nodes: [Node::new(0), Node::new(1)],
-            now: Now { moment: Moment::ZERO, date: Date::default() },
-            fates,
-            next_fate: 0,
-            agenda: BTreeMap::new(),
-            counter: 0,
-            welcome,
-            accepted_after,
-        }
+        Self { nodes: [Node::new(0), Node::new(1)], agenda: Agenda::new(fates), welcome, accepted_after }
     }
 
     fn call(&mut self, interval: &'static str) {
@@ -164,33 +134,18 @@ impl Net {
                 .with(HeaderName::Supported, &HeaderText::from_static("timer"))
                 .with(HeaderName::SessionExpires, &HeaderText::from_static(interval));
         }
-        self.nodes[0].session = Some(Session::call(invite, Arc::new(settings()), self.now));
+        self.nodes[0].session = Some(Session::call(invite, Arc::new(settings()), self.agenda.now));
         self.drain();
     }
 
-    fn schedule(&mut self, at: u64, happening: Happening) {
-        self.counter += 1;
-        self.agenda.insert((at, self.counter), happening);
-    }
-
-    fn clock(&self) -> u64 {
-        u64::try_from(self.now.moment.since_origin().as_millis()).unwrap()
-    }
-
     fn run(&mut self) {
-        loop {
-            let timer = self.nodes.iter().filter_map(Node::poll_timeout).min();
-            let timer = timer.map(|moment| u64::try_from(moment.since_origin().as_millis()).unwrap());
-            let event = self.agenda.keys().next().map(|(at, _)| *at);
-            let Some(next) = timer.into_iter().chain(event).min() else { return };
-            assert!(next < 2 * CURFEW, "something never ends");
-            let next = next.max(self.clock());
-            self.now = self.now.plus(Duration::from_millis(next - self.clock()));
-            if event.is_some_and(|at| at <= next) {
-                let (_, happening) = self.agenda.pop_first().unwrap();
+        let timer = |net: &Self| net.nodes.iter().filter_map(Node::poll_timeout).min();
+        while let Some(happening) = self.agenda.pass(timer(self)) {
+            assert!(millis(self.agenda.now.moment) < 2 * CURFEW, "something never ends");
+            if let Some(happening) = happening {
                 self.happen(happening);
             } else {
-                let now = self.now;
+                let now = self.agenda.now;
                 self.nodes.iter_mut().for_each(|node| node.handle_timeout(now));
             }
             self.drain();
@@ -198,7 +153,7 @@ impl Net {
     }
 
     fn happen(&mut self, happening: Happening) {
-        let now = self.now;
+        let now = self.agenda.now;
         match happening {
             Happening::Arrive { at, bytes } => {
                 let from = format!("{}:5060", ADDRESSES[1 - at]).parse().unwrap();
@@ -224,30 +179,20 @@ impl Net {
 
     fn drain(&mut self) {
         for at in [0, 1, 0, 1] {
-            let (now, node) = (self.now, &mut self.nodes[at]);
+            let (now, node) = (self.agenda.now, &mut self.nodes[at]);
             let (mut datagrams, mut offered) = (Vec::new(), false);
             while node.step(&mut datagrams, &mut offered, now) {}
             for bytes in datagrams {
                 self.carry(1 - at, &bytes);
             }
             if offered {
-                self.schedule(self.clock() + self.accepted_after, Happening::Welcome);
+                self.agenda.schedule_after(self.accepted_after, Happening::Welcome);
             }
         }
     }
 
-    fn carry(&mut self, to: usize, bytes: &Bytes) {
-        let fate = self.fates[self.next_fate % self.fates.len()];
-        self.next_fate += 1;
-        let arrivals = match fate {
-            Fate::Lost => vec![],
-            Fate::Arrives(after) => vec![after],
-            Fate::Twice(one, other) => vec![one, other],
-        };
-        for after in arrivals {
-            let at = self.clock() + after;
-            self.schedule(at, Happening::Arrive { at: to, bytes: bytes.clone() });
-        }
+    fn carry(&mut self, at: usize, bytes: &Bytes) {
+        self.agenda.carry(|| Happening::Arrive { at, bytes: bytes.clone() });
     }
 }
 

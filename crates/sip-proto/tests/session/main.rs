@@ -8,4 +8,6 @@ mod calling;
 mod chance;
 mod inside;
 mod interval;
+#[path = "../network/mod.rs"]
+mod network;
 mod world;
