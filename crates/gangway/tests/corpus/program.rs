@@ -2,7 +2,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use net::throwaway::{Wish, free_addresses};
 
-use crate::support::{Place, Running, host};
+use crate::support::{Place, Running, ending, host};
 
 /// Gangway with a listener for datagrams and one for streams.
 pub struct Program {
@@ -33,13 +33,14 @@ impl Program {
 }
 
 fn configuration(sip: SocketAddr, proxy: SocketAddr) -> String {
+    let ending = ending("s", "admin.sock");
     format!(
         r#"
 [proxy]
 domains = ["remote.example"]
 listen = ["{proxy}"]
 identities = ["s"]
-trust = "corpus"
+trust = "all"
 resolver = ["127.0.0.1:9"]
 
 [gateway]
@@ -62,16 +63,6 @@ connections-per-address = 1000
 domain = "remote.example"
 next-hop = "sip:127.0.0.1:9;transport=tcp"
 trusted-addresses = ["127.0.0.0/8"]
-
-[identity.s]
-certificate = "s.pem"
-key = "s.key"
-
-[trust.corpus]
-authorities = ["ca.pem"]
-
-[admin]
-socket = "admin.sock"
-"#
+{ending}"#
     )
 }

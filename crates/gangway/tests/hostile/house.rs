@@ -7,7 +7,7 @@ use net::TlsRegistry;
 use net::throwaway::{Wish, free_addresses};
 use net::tls::TlsSpec;
 
-use crate::support::{Place, Running};
+use crate::support::{Place, Running, ending};
 
 /// `gangway proxy` in a directory that goes with it.
 pub struct House {
@@ -64,6 +64,7 @@ fn configuration(
     remote: SocketAddr,
     domains: &[String],
 ) -> String {
+    let ending = ending("proxy", "admin.sock");
     format!(
         r#"
 [proxy]
@@ -103,17 +104,7 @@ listen = "{link}"
 identity = "proxy"
 trust = "all"
 gateways = ["gateway.example"]
-
-[identity.proxy]
-certificate = "proxy.pem"
-key = "proxy.key"
-
-[trust.all]
-authorities = ["ca.pem"]
-
-[admin]
-socket = "admin.sock"
-
+{ending}
 [log]
 level = "warn"
 "#

@@ -12,7 +12,7 @@ use net::tls::TlsSpec;
 use peer_role::play::Play;
 use xmpp_types::jid::DomainName;
 
-use crate::support::{Place, Running};
+use crate::support::{Place, Running, ending};
 
 /// The program in a directory that goes with it.
 pub struct House {
@@ -138,13 +138,14 @@ fn configuration(play: &Play, addresses: &Addresses) -> Result<String, String> {
              dialback = false\nhost = \"{host}\"\ndirect-tls = false\nallow-private-addresses = true\n"
         );
     }
+    let ending = ending("s", "admin.sock");
     Ok(format!(
         r#"
 [proxy]
 domains = ["s.example"]
 listen = ["{proxy}"]
 identities = ["s"]
-trust = "plays"
+trust = "all"
 resolver = ["127.0.0.1:9"]
 
 {of_partners}
@@ -165,15 +166,6 @@ trusted-addresses = ["127.0.0.0/8"]
 {of_domain}
 [gateway.presence]
 {of_presence}
-[identity.s]
-certificate = "s.pem"
-key = "s.key"
-
-[trust.plays]
-authorities = ["ca.pem"]
-
-[admin]
-socket = "admin.sock"
-"#
+{ending}"#
     ))
 }

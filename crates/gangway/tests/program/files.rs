@@ -30,7 +30,7 @@ pub fn in_step(file: &str, made: &str) {
 }
 
 impl Place {
-    /// Puts `NAME.pem` and `NAME-key.pem` there for each, and `ca.pem`.
+    /// Puts `NAME.pem` and `NAME.key` there for each, and `ca.pem`.
     pub fn with_certificates(self) -> Self {
         let authority = self.authority();
         let long_ago = [1_577_836_800_000, 1_609_459_200_000].map(Date::from_unix_millis);
@@ -48,9 +48,7 @@ impl Place {
         ];
         for (name, wish) in wishes {
             let issued = authority.issue(&wish).expect("a certificate is issued");
-            let (certificate, key) = issued.write(&self.path(""), name).expect("the files can be written");
-            std::fs::rename(certificate, self.path(&format!("{name}.pem"))).expect("it can be renamed");
-            std::fs::rename(key, self.path(&format!("{name}-key.pem"))).expect("it can be renamed");
+            issued.write(&self.path(""), name).expect("the files can be written");
         }
         self
     }

@@ -10,9 +10,9 @@ fn said(name: &str) {
     let place = Place::new().with_certificates();
     let source = format!("{}/tests/mistakes/{name}.toml", env!("CARGO_MANIFEST_DIR"));
     place.write("gangway.toml", &std::fs::read_to_string(source).expect("the file is there"));
-    std::fs::copy(place.path("good-key.pem"), place.path("open-key.pem")).expect("it can be copied");
+    std::fs::copy(place.path("good.key"), place.path("open.key")).expect("it can be copied");
     let everybody = std::fs::Permissions::from_mode(0o644);
-    std::fs::set_permissions(place.path("open-key.pem"), everybody).expect("it is ours");
+    std::fs::set_permissions(place.path("open.key"), everybody).expect("it is ours");
     place.write("secret", "short\n");
     place.write(
         "staff",

@@ -6,7 +6,7 @@ use admin::{Reply, Request, ask};
 
 use crate::files::in_step;
 use crate::run::{free_address, until_answered};
-use crate::support::Place;
+use crate::support::{Place, ending};
 
 const BEFORE: &str = include_str!("../partners/before.toml");
 
@@ -212,7 +212,7 @@ fn a_test_is_one_object_for_those_who_want_json() {
 fn a_test_of_another_gangway_passes_every_stage() {
     let place = place();
     let address = free_address();
-    place.write("other.toml", &OTHER.replace("ADDRESS", &address));
+    place.write("other.toml", &(OTHER.replace("ADDRESS", &address) + &ending("other", "other.sock")));
     let mut other = place.start(&["proxy", "--config", "other.toml"]);
     until_answered(&place.path("other.sock"), &mut other, |_| true);
     let host = format!("host={address}");
@@ -252,7 +252,7 @@ const OTHER: &str = r#"
 [proxy]
 domains = ["other.example"]
 identities = ["other"]
-trust = "lab"
+trust = "all"
 listen = ["ADDRESS"]
 
 [[proxy.partner]]
@@ -261,18 +261,8 @@ domain = "example.com"
 [proxy.link]
 listen = "127.0.0.1:0"
 identity = "other"
-trust = "lab"
+trust = "all"
 gateways = ["gateway.example.com"]
-
-[identity.other]
-certificate = "other.pem"
-key = "other-key.pem"
-
-[trust.lab]
-authorities = ["ca.pem"]
-
-[admin]
-socket = "other.sock"
 "#;
 
 fn place() -> Place {

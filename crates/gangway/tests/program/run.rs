@@ -6,13 +6,13 @@ use std::process::{Command, ExitStatus};
 use admin::{Reply, Request, ask};
 use net::throwaway::free_addresses;
 
-use crate::support::{Place, Running, host};
+use crate::support::{Place, Running, ending, host};
 
-pub const BOTH: &str = r#"
+const BOTH: &str = r#"
 [proxy]
 domains = ["example.com"]
 identities = ["good"]
-trust = "lab"
+trust = "all"
 listen = ["127.0.0.1:0"]
 
 [[proxy.partner]]
@@ -31,22 +31,12 @@ name = "127.0.0.1:5060"
 domain = "example.com"
 next-hop = "sip:127.0.0.1:5070;transport=udp"
 trusted-addresses = ["127.0.0.1"]
-
-[identity.good]
-certificate = "good.pem"
-key = "good-key.pem"
-
-[trust.lab]
-authorities = ["ca.pem"]
-
-[admin]
-socket = "admin.sock"
 "#;
 
 #[test]
 fn both_roles_run_answer_and_end_when_asked() {
     let place = Place::new().with_certificates();
-    place.write("gangway.toml", BOTH);
+    place.write("gangway.toml", &both());
     let mut child = place.start(&["run", "--config", "gangway.toml"]);
 
     let status = until_answered(&place.path("admin.sock"), &mut child, |status| {
@@ -119,11 +109,11 @@ fn a_gateway_that_the_proxy_does_not_list_is_refused_and_both_say_so() {
 #[test]
 fn a_reload_of_a_wrong_file_keeps_what_is_in_effect_and_says_why() {
     let place = Place::new().with_certificates();
-    place.write("gangway.toml", BOTH);
+    place.write("gangway.toml", &both());
     let mut child = place.start(&["run", "--config", "gangway.toml"]);
     until_answered(&place.path("admin.sock"), &mut child, |_| true);
 
-    place.write("gangway.toml", &BOTH.replace("partner.example", "example.com"));
+    place.write("gangway.toml", &both().replace("partner.example", "example.com"));
     let reload = ask(&place.path("admin.sock"), &Request::Reload).unwrap();
     let partners = ask(&place.path("admin.sock"), &Request::Partners).unwrap();
 
@@ -139,7 +129,7 @@ fn a_reload_of_a_wrong_file_keeps_what_is_in_effect_and_says_why() {
 fn who_may_federate_is_read_again_and_the_running_process_says_why() {
     let place = Place::new().with_certificates();
     let users = "[gateway.users]\ndefault = \"refused\"\nallowed-files = [\"staff\"]\n\n[admin]";
-    place.write("gangway.toml", &BOTH.replace("[admin]", users));
+    place.write("gangway.toml", &both().replace("[admin]", users));
     place.write("staff", "bob@example.com\n");
     let of_file = place.run(&["user", "sip:Bob@example.com", "--config", "gangway.toml"]);
     let mut child = place.start(&["run", "--config", "gangway.toml"]);
@@ -174,11 +164,11 @@ fn who_may_federate_is_read_again_and_the_running_process_says_why() {
 #[test]
 fn a_reload_says_what_needs_a_restart() {
     let place = Place::new().with_certificates();
-    place.write("gangway.toml", BOTH);
+    place.write("gangway.toml", &both());
     let mut child = place.start(&["run", "--config", "gangway.toml"]);
     until_answered(&place.path("admin.sock"), &mut child, |_| true);
 
-    let changed = BOTH
+    let changed = both()
         .replace("name = \"127.0.0.1:5060\"", "name = \"127.0.0.1:5062\"")
         .replace("store = \"gateway.db\"", "store = \"gateway.db\"\nhold-time = \"1 s\"");
     place.write("gangway.toml", &changed);
@@ -198,7 +188,7 @@ fn a_port_in_use_names_the_setting() {
     let place = Place::new().with_certificates();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    place.write("gangway.toml", &BOTH.replacen("127.0.0.1:0", &address, 1));
+    place.write("gangway.toml", &both().replacen("127.0.0.1:0", &address, 1));
 
     let output = place.run(&["run", "--config", "gangway.toml"]);
 
@@ -213,7 +203,7 @@ fn a_port_in_use_names_the_setting() {
 #[test]
 fn commands_say_that_nothing_runs() {
     let place = Place::new().with_certificates();
-    place.write("gangway.toml", BOTH);
+    place.write("gangway.toml", &both());
 
     let output = place.run(&["status", "--config", "gangway.toml"]);
 
@@ -226,7 +216,7 @@ const PROXY: &str = r#"
 [proxy]
 domains = ["example.com"]
 identities = ["good"]
-trust = "lab"
+trust = "all"
 listen = ["127.0.0.1:0"]
 
 [[proxy.partner]]
@@ -235,7 +225,7 @@ domain = "partner.example"
 [proxy.link]
 listen = "ADDRESS"
 identity = "good"
-trust = "lab"
+trust = "all"
 gateways = ["gateway.example.com"]
 "#;
 
@@ -248,7 +238,7 @@ store = "gateway.db"
 proxy = "ADDRESS"
 proxy-name = "edge.example.com"
 identity = "good"
-trust = "lab"
+trust = "all"
 
 [[gateway.listen]]
 transport = "tcp"
@@ -260,11 +250,14 @@ domain = "example.com"
 trusted-addresses = ["127.0.0.1"]
 "#;
 
-/// Adds what both files have.
+/// Both roles in one process.
+pub fn both() -> String {
+    apart(BOTH, "admin.sock")
+}
+
+/// Adds what each file has.
 fn apart(role: &str, socket: &str) -> String {
-    let files = "[identity.good]\ncertificate = \"good.pem\"\nkey = \"good-key.pem\"\n\
-                 [trust.lab]\nauthorities = [\"ca.pem\"]\n";
-    format!("{role}\n{files}[admin]\nsocket = \"{socket}\"\n")
+    format!("{role}{}", ending("good", socket))
 }
 
 pub fn free_address() -> String {

@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use admin::{Reply, Request, ask};
 
-use crate::run::{BOTH, first_line_with, until_answered};
+use crate::run::{both, first_line_with, until_answered};
 use crate::support::{Place, Running};
 
 /// A process whose gateway takes SIP on a port of its own, and that port.
@@ -15,7 +15,7 @@ fn start(place: &Place) -> (Running, String) {
     let port = free.local_addr().expect("it is bound").port().to_string();
     drop(free);
     let udp = "transport = \"udp\"\naddress = \"127.0.0.1:";
-    place.write("gangway.toml", &BOTH.replace(&format!("{udp}0\""), &format!("{udp}{port}\"")));
+    place.write("gangway.toml", &both().replace(&format!("{udp}0\""), &format!("{udp}{port}\"")));
     let mut child = place.start(&["run", "--config", "gangway.toml"]);
     until_answered(&place.path("admin.sock"), &mut child, |_| true);
     (child, port)

@@ -116,6 +116,23 @@ impl Drop for Running {
     }
 }
 
+/// Returns what every configuration here ends with: a certificate of ours, whom we trust, and where we are asked.
+pub fn ending(identity: &str, socket: &str) -> String {
+    format!(
+        r#"
+[identity.{identity}]
+certificate = "{identity}.pem"
+key = "{identity}.key"
+
+[trust.all]
+authorities = ["ca.pem"]
+
+[admin]
+socket = "{socket}"
+"#
+    )
+}
+
 /// Returns a host of its own, so that what runs at the same time does not take its ports.
 pub fn host() -> [u8; 4] {
     static NEXT: AtomicU8 = AtomicU8::new(1);
