@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use clock_types::Now;
 use translate::error::{Failure, error_to_sip, failure_to_xmpp};
-use translate::iq_answer;
 use translate::message::{MessageToSip, ToSip as Crossing, message_to_sip};
+use translate::{Translated, iq_answer};
 use xmpp_proto::link::ReceivedId;
 use xmpp_types::jid::Jid;
 use xmpp_types::ns;
@@ -78,7 +78,7 @@ impl Gateway {
         let target = queue_of(&stanza, &to, domain);
         let from = stanza::from(&stanza).ok().flatten();
         let stranger = from.filter(|from| self.is_stranger(from, &to, now));
-        let crossed = message_to_sip(&stanza, &key.0, &domain.to_sip);
+        let crossed = self.cross(&stanza, &key.0, domain);
         let message = match crossed.value {
             Crossing::Message(message) => match stranger {
                 None => message,
@@ -194,6 +194,18 @@ impl Gateway {
         self.page_text(number, message, None, domain, now);
     }
 
+    /// Translates a message. What a program calls itself in its presence is mostly made up, and would be an address that
+    /// nobody has: such a message goes to the user.
+    fn cross(&self, stanza: &Element, key: &str, domain: &SipDomain) -> Translated<Crossing> {
+        let mut crossed = message_to_sip(stanza, key, &domain.to_sip);
+        if let Crossing::Message(message) = &mut crossed.value
+            && self.watches.is_label(&message.from_jid, &message.to_jid)
+        {
+            message.request_uri = message.request_uri.address();
+        }
+        crossed
+    }
+
     fn translate_again(
         &mut self,
         number: Number,
@@ -201,7 +213,7 @@ impl Gateway {
         domain: &SipDomain,
     ) -> Option<Box<MessageToSip>> {
         let key = self.to_sip.key(number)?.0.clone();
-        match message_to_sip(stanza, &key, &domain.to_sip).value {
+        match self.cross(stanza, &key, domain).value {
             Crossing::Message(message) => {
                 self.to_sip_traces.insert(number, to_sip_trace(&message, stanza));
                 Some(message)

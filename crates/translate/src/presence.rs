@@ -41,6 +41,9 @@ pub const STATUSES_MAX: usize = 8;
 pub struct Resource {
     /// Its name: the resourcepart, or the tuple's id without its `ID-` (RFC 8048 §6.2).
     pub name: Option<String>,
+    /// Whether the name is a label of a document alone, as of programs that make one up at each start, and addresses
+    /// nothing (RFC 8048 §6.2 has addresses behind `ID-`).
+    pub is_label: bool,
     /// How it is available; `None` when it is not.
     pub available: Option<Available>,
     /// In words, each in a language of its own; also about why it is not.
@@ -62,7 +65,7 @@ impl Resource {
     /// Returns one that is unavailable, and says nothing about it.
     #[must_use]
     pub const fn gone(name: Option<String>) -> Self {
-        Self { name, available: None, statuses: Vec::new() }
+        Self { name, is_label: false, available: None, statuses: Vec::new() }
     }
 
     /// Lets go of the room for more than it says: very many are remembered for hours.

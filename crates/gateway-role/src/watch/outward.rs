@@ -321,6 +321,11 @@ impl Outward {
         self.authorisation == Authorisation::Granted && self.held.is_none()
     }
 
+    /// Returns whether that device of the SIP user is one that only its document names so.
+    pub fn is_label(&self, device: &Jid) -> bool {
+        self.shown.is_label(&self.pair, device)
+    }
+
     /// Returns whether the XMPP user sees the SIP user available.
     pub fn is_available(&self) -> bool {
         self.shown.is_available()

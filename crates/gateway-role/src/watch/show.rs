@@ -92,6 +92,15 @@ impl Shown {
         there.into_iter().map(|device| said(pair, device, to, capabilities)).collect()
     }
 
+    /// Tells whether the device at this address is one that only its document names so; of what an earlier process has
+    /// shown nobody knows.
+    pub fn is_label(&self, pair: &Pair, device: &Jid) -> bool {
+        let named = |name: &str| pair.sip.with_resource(name).is_ok_and(|named| named == *device);
+        let labels = self.devices.iter().filter(|device| device.is_label);
+        labels.filter_map(|device| device.name.as_deref()).any(named)
+            || (self.inherited && self.kept.iter().any(|name| named(name)))
+    }
+
     /// Tells whether he may think that any device is available.
     pub fn is_available(&self) -> bool {
         self.inherited || self.devices.iter().any(|device| device.available.is_some())

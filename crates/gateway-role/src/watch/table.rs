@@ -168,6 +168,17 @@ impl Watches {
         }
     }
 
+    /// Returns whether the device that an XMPP user writes to is one that only a presence document names so: nothing can
+    /// be sent to it, but to its user.
+    #[must_use]
+    pub fn is_label(&self, from: &Jid, device: &Jid) -> bool {
+        if device.is_bare() {
+            return false;
+        }
+        let slot = self.outward_by_pair.get(&*Pair::key_of(from, device));
+        slot.and_then(|slot| self.outward.get(slot)).is_some_and(|watch| watch.is_label(device))
+    }
+
     /// Answers an XMPP user's question for what a SIP user's programs can do (XEP-0030): whoever sees him may ask, and
     /// nobody learns by it whether there is such a user.
     #[must_use]

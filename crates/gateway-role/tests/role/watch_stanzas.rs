@@ -177,3 +177,23 @@ fn case_54_a_contact_that_allows_is_introduced_by_name_and_presence_itself_names
     assert_eq!(named(&called), [(true, Some("Bob B.".to_owned())), (false, None)]);
     assert_eq!(named(&open), [(true, None), (false, None)]);
 }
+
+#[test]
+fn a_message_to_a_device_that_only_its_document_names_goes_to_its_user() {
+    for (id, uri) in [("tm9lla", "sip:bob@s.example"), ("ID-pc", "sip:bob@s.example;gr=pc")] {
+        let mut world = World::new();
+        presence(&mut world, "subscribe", "");
+        let request = world.expect_sip();
+        grant(&mut world, &request, "200 OK", "Expires: 3600\r\n");
+        notify(&mut world, &request, 1, "active;expires=3600", &open(id, ""));
+        let name = id.trim_start_matches("ID-");
+
+        world.xmpp(&format!(
+            "<message xmlns='jabber:server' from='ann@x.example/desk' to='bob@s.example/{name}' id='m1' type='chat'>\
+             <body>Hi</body></message>"
+        ));
+
+        let message = world.expect_sip();
+        assert!(message.starts_with(&format!("MESSAGE {uri} SIP/2.0\r\n")), "{message}");
+    }
+}

@@ -4,7 +4,7 @@ use xmpp_types::xml::Element;
 
 use super::read::{Reading, refused};
 use super::stanza::push_status;
-use super::{Available, Show, Status};
+use super::{Available, Resource, Show, Status};
 use crate::error::Refusal;
 
 /// Reads `text/xml+msrtc.pidf`: one aggregate state in two numbers of 0 to 999.
@@ -21,7 +21,7 @@ pub(super) fn msrtc_pidf(root: &Element, reading: &mut Reading<'_>) -> Result<()
     let note = inner(root, "userInfo").and_then(|info| inner(info, "note"));
     let mut statuses = texts(note, reading);
     if availability < 100 {
-        reading.push(None, None, statuses);
+        reading.push(Resource { statuses, ..Resource::gone(None) });
         return Ok(());
     }
     let (show, label) = match aggregate("activity").unwrap_or(400) {
@@ -34,7 +34,7 @@ pub(super) fn msrtc_pidf(root: &Element, reading: &mut Reading<'_>) -> Result<()
     };
     let available = Available { show, ..Available::default() };
     label_if_silent(&mut statuses, label);
-    reading.push(None, Some(available), statuses);
+    reading.push(Resource { available: Some(available), statuses, ..Resource::gone(None) });
     Ok(())
 }
 
@@ -59,7 +59,7 @@ pub(super) fn categories(root: &Element, reading: &mut Reading<'_>) -> Result<()
     let availability = inner(state, "availability").and_then(|element| number(&element.text()));
     let (show, label) = match availability.unwrap_or_default() {
         0 | 18000.. => {
-            reading.push(None, None, statuses);
+            reading.push(Resource { statuses, ..Resource::gone(None) });
             return Ok(());
         }
         // None and unknown: nothing is said.
@@ -85,7 +85,7 @@ pub(super) fn categories(root: &Element, reading: &mut Reading<'_>) -> Result<()
         None => label,
     };
     label_if_silent(&mut statuses, label);
-    reading.push(None, Some(available), statuses);
+    reading.push(Resource { available: Some(available), statuses, ..Resource::gone(None) });
     Ok(())
 }
 

@@ -183,9 +183,7 @@ impl Reading<'_> {
     }
 
     /// Keeps a device, as long as there are not too many. What several tuples say of one device, the most available says.
-    pub(super) fn push(&mut self, name: Option<&str>, available: Option<Available>, statuses: Vec<Status>) {
-        let name = name.filter(|name| (1..=NAME_MAX).contains(&name.len())).map(str::to_owned);
-        let resource = Resource { name, available, statuses };
+    pub(super) fn push(&mut self, resource: Resource) {
         if let Some(known) = self.seen.resources.iter_mut().find(|known| known.name == resource.name) {
             if resource.rank() > known.rank() {
                 *known = resource;
@@ -222,9 +220,11 @@ fn pidf(root: &Element, reading: &mut Reading<'_>) -> Result<(), Box<Refusal>> {
     let person = root.child("person", ns::DATA_MODEL);
     for tuple in root.elements().filter(|child| child.is("tuple", ns::PIDF)) {
         let id = tuple.attr("id").unwrap_or_default();
-        let name = id.strip_prefix("ID-").unwrap_or(id);
+        let address = id.strip_prefix("ID-");
+        let name = Some(address.unwrap_or(id)).filter(|name| (1..=NAME_MAX).contains(&name.len()));
         if let Some((available, statuses)) = state(tuple, person, root, reading) {
-            reading.push(Some(name), available, statuses);
+            let (name, is_label) = (name.map(str::to_owned), address.is_none());
+            reading.push(Resource { name, is_label, available, statuses });
         }
     }
     if let Some(name) = root.child("display-name", ns::CIPID) {

@@ -47,7 +47,8 @@ pub fn read_stanza(presence: &Element) -> Translated<Resource> {
         }
     }
     let gone = presence.attr("type").is_some();
-    Translated { value: Resource { name, available: (!gone).then_some(available), statuses }, losses }
+    let available = (!gone).then_some(available);
+    Translated { value: Resource { name, is_label: false, available, statuses }, losses }
 }
 
 /// Returns the stanza that tells `to` of one resource of `contact`, a bare JID.

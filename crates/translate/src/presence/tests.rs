@@ -26,6 +26,7 @@ fn resource(name: &str, show: Show, priority: i8, status: &str) -> Resource {
     let statuses = [status].into_iter().filter(|text| !text.is_empty()).map(Status::plain).collect();
     Resource {
         name: Some(name.to_owned()),
+        is_label: false,
         available: Some(Available { show, priority, idle: None }),
         statuses,
     }
@@ -117,7 +118,7 @@ fn microsofts_activities_are_read_and_named() {
          </ep:activities></status></tuple><ci:display-name>Bob B.</ci:display-name>",
     );
 
-    assert_eq!(busy.resources, [resource("0", Show::Dnd, 0, "Busy")]);
+    assert_eq!(busy.resources, [Resource { is_label: true, ..resource("0", Show::Dnd, 0, "Busy") }]);
     assert_eq!(busy.display_name.as_deref(), Some("Bob B."));
 }
 
@@ -149,7 +150,7 @@ fn closed_is_unavailable_and_nothing_said_is_unknown() {
     let seen =
         pidf("<tuple id='a'><status><basic>closed</basic></status></tuple><tuple id='b'><status/></tuple>");
 
-    assert_eq!(seen.resources, [Resource::gone(Some("a".into()))]);
+    assert_eq!(seen.resources, [Resource { is_label: true, ..Resource::gone(Some("a".into())) }]);
     assert_eq!(pidf("").resources, []);
 }
 
@@ -263,7 +264,7 @@ fn several_tuples_of_one_name_are_one_device_and_a_name_has_a_length() {
 
     assert_eq!(
         seen.resources,
-        [Resource { name: None, available: Some(Available::default()), statuses: Vec::new() }]
+        [Resource { available: Some(Available::default()), is_label: true, ..Resource::gone(None) }]
     );
 }
 
@@ -352,7 +353,12 @@ fn any_resource() -> impl Strategy<Value = Resource> {
             .filter(|(_, text)| !text.trim().is_empty())
             .map(|(tag, text)| Status { language: Some(tag), text: text.trim().to_owned() });
         let available = Available { show: Show::ALL[show], priority, idle: None };
-        Resource { name: Some(name), available: Some(available), statuses: statuses.collect() }
+        Resource {
+            name: Some(name),
+            is_label: false,
+            available: Some(available),
+            statuses: statuses.collect(),
+        }
     })
 }
 

@@ -49,6 +49,7 @@ fn ann(show: Show, resources: &[&str], options: &DocumentOptions) -> String {
     let available = Available { show, priority: 5, idle: None };
     let resource = |name: &&str| Resource {
         name: Some((*name).to_owned()),
+        is_label: false,
         available: Some(available.clone()),
         statuses: vec![status.clone()],
     };
