@@ -350,6 +350,16 @@ fn event_id_is_echoed_and_tells_subscriptions_apart() {
     );
     assert!(world.expect_sip().starts_with("SIP/2.0 200 "));
     assert_eq!(header(&notified(&mut world, "pending"), "Event"), "presence;id=7");
+
+    let mut world = World::new();
+    let long = format!("presence;id={}", "7".repeat(129));
+    world.sip(&format!(
+        "SUBSCRIBE sip:ann@x.example SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.9:5060;branch=z9hG4bK-l;rport\r\nMax-Forwards: 70\r\n\
+         From: <sip:bob@s.example>;tag=b\r\nTo: <sip:ann@x.example>\r\nCall-ID: c-id\r\nCSeq: 1 SUBSCRIBE\r\n\
+         Contact: <sip:bob@10.0.0.9>\r\nEvent: {long}\r\nContent-Length: 0\r\n\r\n"
+    ));
+    assert!(world.expect_sip().starts_with("SIP/2.0 400 Bad Event: its id is too long\r\n"));
+    assert_eq!(world.gateway.watch_count().inward, 0);
 }
 
 #[test]

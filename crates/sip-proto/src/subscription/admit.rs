@@ -14,6 +14,9 @@ pub struct Asked {
     pub expires: u32,
 }
 
+/// Octets of an `id` that is echoed.
+const ID_MAX: usize = 128;
+
 /// Seconds in an hour: a request for so many is never too brief (RFC 6665 §4.2.1.1).
 const NEVER_TOO_BRIEF: u32 = 3600;
 
@@ -24,7 +27,7 @@ const UNLESS_ASKED: u32 = 3600;
 ///
 /// # Errors
 /// The answer that refuses it: 489 to another package, 406 when it takes no document that `accepts`
-/// names, 423 when it is too brief, 400.
+/// names, 423 when it is too brief, 400 to one that cannot be read or remembered.
 pub fn admit(request: &Request, settings: &Settings, accepts: &str) -> Result<Asked, Box<Response>> {
     let refuse = |status| Box::new(Response::to(request, status));
     let headers = request.headers();
@@ -34,6 +37,11 @@ pub fn admit(request: &Request, settings: &Settings, accepts: &str) -> Result<As
         let allowed = HeaderText::from(settings.event.package.clone());
         return Err(Box::new(refuse(489).with(HeaderName::AllowEvents, &allowed)));
     };
+    // It is kept and echoed for as long as the subscription lives.
+    if event.id.as_ref().is_some_and(|id| id.as_str().len() > ID_MAX) {
+        let reason = HeaderText::from_static("Bad Event: its id is too long");
+        return Err(Box::new(refuse(400).with_reason(&reason)));
+    }
     if !takes(request, accepts) {
         return Err(refuse(406));
     }
