@@ -453,3 +453,18 @@ fn no_route_keeps_the_permission() {
     assert_eq!(heard(&mut world), ["unavailable bob@s.example/pc"]);
     assert_eq!(authorisation(&world), Some(Authorisation::Granted));
 }
+
+#[test]
+fn what_is_granted_for_a_moment_only_is_not_asked_for_again_and_again() {
+    for granted in ["0", "1", "5"] {
+        let (mut world, mut request) = asking();
+        for number in 1..20 {
+            grant(&mut world, &request, "200 OK", &format!("Expires: {granted}\r\n"));
+            notify(&mut world, &request, number, &format!("active;expires={granted}"), &open("ID-pc", ""));
+            let (seconds, next) = next_subscribe(&mut world, &request, 30);
+            assert!(seconds >= 15, "{granted}: after {seconds} s");
+            request = next;
+        }
+        assert_eq!(heard(&mut world), ["subscribed bob@s.example", "available bob@s.example/pc"]);
+    }
+}

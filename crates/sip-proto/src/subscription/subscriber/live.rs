@@ -9,6 +9,9 @@ use sip_types::{Method, Request, Response};
 use super::{Content, Kept, State, Subscriber, SubscriberOutput, Trouble, seconds};
 use crate::dialog::{Dialog, Packed};
 
+/// Seconds that every subscription is taken to live.
+const GRANTED_MIN: u32 = 30;
+
 /// A dialog and its clock.
 #[derive(Debug)]
 pub(super) struct Live {
@@ -40,8 +43,10 @@ impl Live {
     }
 
     /// Takes the seconds that the peer grants from now on: the refresh comes two minutes before the end or at nine
-    /// tenths, whichever is earlier; half way where there are only few.
+    /// tenths, whichever is earlier; half way where there are only few. Who grants hardly anything is not asked all the
+    /// time for it: it may answer 481, and is asked anew.
     pub(super) fn grant(&mut self, granted: u32, now: Now) {
+        let granted = granted.max(GRANTED_MIN);
         self.expires = now.moment + seconds(granted);
         let lead = if granted > 240 { granted / 10 * 9 } else { granted / 2 };
         let lead = if granted > 240 { lead.min(granted - 120) } else { lead };
