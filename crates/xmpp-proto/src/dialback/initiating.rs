@@ -1,17 +1,15 @@
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use clock_types::Moment;
 
+use super::waiting::Waiting;
 use super::{Pair, Verdict};
 
 /// The initiating server's side of one outgoing stream (§2.1.1): the pairs that we asked the peer to
 /// let us speak for.
 #[derive(Clone, Debug)]
 pub struct Initiating {
-    asked: BTreeMap<Pair, Moment>,
-    pairs_max: usize,
-    patience: Duration,
+    asked: Waiting<Pair>,
 }
 
 /// More pairs are open on the stream than it may have.
@@ -22,7 +20,7 @@ impl Initiating {
     /// Returns a machine that keeps at most `pairs_max` questions open, each for `patience`.
     #[must_use]
     pub fn new(pairs_max: usize, patience: Duration) -> Self {
-        Self { asked: BTreeMap::new(), pairs_max, patience }
+        Self { asked: Waiting::new(pairs_max, patience) }
     }
 
     /// Notes that we send a key for this pair; `false` if one is already on its way.
@@ -30,40 +28,27 @@ impl Initiating {
     /// # Errors
     /// If too many pairs wait.
     pub fn ask(&mut self, pair: &Pair, now: Moment) -> Result<bool, TooManyPairs> {
-        if self.asked.contains_key(pair) {
+        if self.asked.has(pair) {
             return Ok(false);
         }
-        if self.asked.len() >= self.pairs_max {
-            return Err(TooManyPairs);
-        }
-        self.asked.insert(pair.clone(), now + self.patience);
-        Ok(true)
+        if self.asked.add(pair, now) { Ok(true) } else { Err(TooManyPairs) }
     }
 
     /// Takes the peer's answer; `None` if nobody asked on this stream, and then it means nothing
     /// (CVE-2012-3525 and its kind).
     pub fn handle_answer(&mut self, pair: &Pair, verdict: Verdict) -> Option<Verdict> {
-        self.asked.remove(pair).map(|_| verdict)
+        self.asked.end(pair).then_some(verdict)
     }
 
     /// Returns the pairs whose answer is overdue, and forgets them.
     pub fn handle_timeout(&mut self, now: Moment) -> Vec<Pair> {
-        let overdue: Vec<Pair> = self
-            .asked
-            .iter()
-            .filter(|(_, deadline)| **deadline <= now)
-            .map(|(pair, _)| pair.clone())
-            .collect();
-        for pair in &overdue {
-            self.asked.remove(pair);
-        }
-        overdue
+        self.asked.take_overdue(now)
     }
 
     /// Returns when the next answer is overdue.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Moment> {
-        self.asked.values().min().copied()
+        self.asked.poll_timeout()
     }
 }
 

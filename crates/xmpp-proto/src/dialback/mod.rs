@@ -16,6 +16,7 @@ mod initiating;
 mod key;
 mod questions;
 mod receiving;
+mod waiting;
 
 use std::fmt;
 

@@ -1,17 +1,15 @@
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use clock_types::Moment;
 
 use super::initiating::TooManyPairs;
+use super::waiting::Waiting;
 use super::{Pair, Verdict};
 
 /// The receiving server's questions to an authoritative server, on one outgoing stream (§2.1.2).
 #[derive(Clone, Debug)]
 pub struct Questions {
-    open: BTreeMap<Question, Moment>,
-    open_max: usize,
-    patience: Duration,
+    open: Waiting<Question>,
 }
 
 /// "Is this key yours?": what `from`, `to` and `id` of `<db:verify/>` name together.
@@ -27,7 +25,7 @@ impl Questions {
     /// Returns a machine that keeps at most `open_max` questions open, each for `patience`.
     #[must_use]
     pub fn new(open_max: usize, patience: Duration) -> Self {
-        Self { open: BTreeMap::new(), open_max, patience }
+        Self { open: Waiting::new(open_max, patience) }
     }
 
     /// Notes that we ask.
@@ -35,35 +33,22 @@ impl Questions {
     /// # Errors
     /// If too many questions wait.
     pub fn ask(&mut self, question: &Question, now: Moment) -> Result<(), TooManyPairs> {
-        if self.open.len() >= self.open_max {
-            return Err(TooManyPairs);
-        }
-        self.open.insert(question.clone(), now + self.patience);
-        Ok(())
+        if self.open.add(question, now) { Ok(()) } else { Err(TooManyPairs) }
     }
 
     /// Takes an answer; `None` if nobody asked on this stream.
     pub fn handle_answer(&mut self, question: &Question, verdict: Verdict) -> Option<Verdict> {
-        self.open.remove(question).map(|_| verdict)
+        self.open.end(question).then_some(verdict)
     }
 
     /// Returns the questions whose answer is overdue, and forgets them.
     pub fn handle_timeout(&mut self, now: Moment) -> Vec<Question> {
-        let overdue: Vec<Question> = self
-            .open
-            .iter()
-            .filter(|(_, deadline)| **deadline <= now)
-            .map(|(open, _)| open.clone())
-            .collect();
-        for question in &overdue {
-            self.open.remove(question);
-        }
-        overdue
+        self.open.take_overdue(now)
     }
 
     /// Returns all that is open and forgets it: the stream is gone, and they count as errors (§2.1.2).
     pub fn take_all(&mut self) -> Vec<Question> {
-        std::mem::take(&mut self.open).into_keys().collect()
+        self.open.take_all()
     }
 
     /// Tells whether an answer is waited for.
@@ -75,7 +60,7 @@ impl Questions {
     /// Returns when the next answer is overdue.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Moment> {
-        self.open.values().min().copied()
+        self.open.poll_timeout()
     }
 }
 

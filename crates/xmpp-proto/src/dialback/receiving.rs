@@ -1,16 +1,14 @@
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use clock_types::Moment;
 
+use super::waiting::Waiting;
 use super::{Pair, Trouble, Verdict};
 
 /// The receiving server's side of one incoming stream (§2.2.1): the keys that wait for their verdict.
 #[derive(Clone, Debug)]
 pub struct Receiving {
-    waiting: BTreeMap<Pair, Moment>,
-    waiting_max: usize,
-    patience: Duration,
+    waiting: Waiting<Pair>,
 }
 
 /// What to do about a key that came in.
@@ -28,45 +26,32 @@ impl Receiving {
     /// Returns a machine that lets at most `waiting_max` keys wait, each for `patience`.
     #[must_use]
     pub fn new(waiting_max: usize, patience: Duration) -> Self {
-        Self { waiting: BTreeMap::new(), waiting_max, patience }
+        Self { waiting: Waiting::new(waiting_max, patience) }
     }
 
     /// Takes a key for a pair that our rules allow to be proved by dialback.
     pub fn handle_key(&mut self, pair: &Pair, now: Moment) -> Heard {
-        if self.waiting.contains_key(pair) {
+        if self.waiting.has(pair) {
             return Heard::Again;
         }
-        if self.waiting.len() >= self.waiting_max {
-            return Heard::Answer(Verdict::Error(Trouble::Busy));
-        }
-        self.waiting.insert(pair.clone(), now + self.patience);
-        Heard::Ask
+        if self.waiting.add(pair, now) { Heard::Ask } else { Heard::Answer(Verdict::Error(Trouble::Busy)) }
     }
 
     /// Takes the verdict of the sender's own server; `None` if no key of this stream waits for it.
     pub fn handle_verdict(&mut self, pair: &Pair, verdict: Verdict) -> Option<Verdict> {
-        self.waiting.remove(pair).map(|_| verdict)
+        self.waiting.end(pair).then_some(verdict)
     }
 
     /// Returns the pairs whose verdict is overdue, and forgets them: they are answered with
     /// `remote-server-timeout`.
     pub fn handle_timeout(&mut self, now: Moment) -> Vec<Pair> {
-        let overdue: Vec<Pair> = self
-            .waiting
-            .iter()
-            .filter(|(_, deadline)| **deadline <= now)
-            .map(|(pair, _)| pair.clone())
-            .collect();
-        for pair in &overdue {
-            self.waiting.remove(pair);
-        }
-        overdue
+        self.waiting.take_overdue(now)
     }
 
     /// Returns when the next verdict is overdue.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Moment> {
-        self.waiting.values().min().copied()
+        self.waiting.poll_timeout()
     }
 }
 
