@@ -176,7 +176,8 @@ fn judge_story(text: &str, story: &Story, conditions: Conditions) -> Vec<Broken>
 }
 
 /// First showings of one pair come in the order of sending; a repetition may come late (N5). After two faults the
-/// first showing can itself be a repetition: what was to be refused is lost with its refusal, and sent again.
+/// first showing can itself be a repetition: what was to be refused is lost with its refusal, and sent again; and what was
+/// refused is sent again by a server that has the refusal, and not the acknowledgement.
 fn judge_order(stories: &BTreeMap<String, Story>, conditions: Conditions) -> Vec<Broken> {
     let may_repeat = matches!(conditions, Conditions::Faulty { faults: 2.. });
     let mut pairs = BTreeMap::<&str, Vec<(&Story, usize, &str)>>::new();
@@ -193,7 +194,8 @@ fn judge_order(stories: &BTreeMap<String, Story>, conditions: Conditions) -> Vec
         for two in shown.windows(2) {
             let ((before, first, text), (after, second, other)) = (two[0], two[1]);
             let is_ordered = before.in_order || before.told.is_some_and(|told| told < after.sent);
-            let is_repetition = may_repeat && before.told.is_none_or(|told| told > second);
+            let is_copy = before.refused > 0 || before.told.is_none_or(|told| told > second);
+            let is_repetition = may_repeat && is_copy;
             if is_ordered && first > second && !is_repetition {
                 let how = format!("it was shown after {other:?}, which was sent later ({pair})");
                 broken.push(Broken { promise: "N5", text: text.to_owned(), how });
@@ -250,5 +252,15 @@ mod tests {
             vec![("x", sent()), ("y", sent()), ("y", shown("2")), ("x", shown("1")), ("x", Seen::Accepted)];
         let lines = [lines, vec![("y", Seen::Accepted)]].concat();
         verdict(lines, faulty, &["N5"]);
+    }
+
+    #[test]
+    fn a_copy_of_what_was_refused_has_no_place_in_the_order() {
+        let twice = Conditions::Faulty { faults: 2 };
+        let lines = vec![("x", sent()), ("x", Seen::Refused), ("y", sent()), ("y", shown("2"))];
+        let lines = [lines, vec![("y", Seen::Accepted), ("x", shown("1")), ("x", Seen::Accepted)]].concat();
+
+        verdict(lines.clone(), twice, &[]);
+        verdict(lines, Conditions::Faulty { faults: 1 }, &["N5"]);
     }
 }

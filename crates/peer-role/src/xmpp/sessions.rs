@@ -115,6 +115,8 @@ impl XmppServer {
             self.say(Said::Note(format!("stream from {} not resumed: {reason}", pair.remote)));
             self.withheld.retain(|(session, _)| *session != key || self.kept.has(key));
             self.wait_again(unacknowledged, now);
+            // Newer stanzas have waited for it as well.
+            self.flush_waiting(&pair.remote, now);
         }
     }
 }
