@@ -70,6 +70,10 @@ impl Desk {
         self.outputs.push_back(PresenceOutput::Respond(Duration::ZERO, key, Box::new(response)));
     }
 
+    fn complain(&mut self, words: String) {
+        self.outputs.push_back(PresenceOutput::Said(Said::Complaint(words)));
+    }
+
     fn note(&mut self, note: String) {
         self.outputs.push_back(PresenceOutput::Said(Said::Note(note)));
     }

@@ -185,7 +185,7 @@ impl Programs {
         }
         let early = usage.heard.is_some_and(|heard| now.moment < heard + desk.manners.pace);
         if early && !usage.may_be_early && !ends && !jumps {
-            desk.note(format!("early: NOTIFY {number} to {who} (RFC 3856 §6.10)"));
+            desk.complain(format!("NOTIFY {number} to {who} is early (RFC 3856 §6.10)"));
         }
         let was_pending = self.wishes.get(&(usage.watcher.clone(), usage.of.clone()));
         let was_pending = was_pending.is_some_and(|wish| wish.told == Told::Waits);
