@@ -1,9 +1,9 @@
 //! What many watches are to do when something big has happened, at the pace of the servers that it goes to.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use clock_types::{Moment, Now, earliest};
+use clock_types::{Moment, Now};
 use xmpp_types::jid::DomainName;
 
 use super::desk::Slot;
@@ -23,6 +23,11 @@ pub enum Errand {
 #[derive(Debug, Default)]
 pub struct Errands {
     queues: BTreeMap<DomainName, Queue>,
+    /// When each queue in which something waits has its turn.
+    turns: BTreeSet<(Moment, DomainName)>,
+    /// When each queue that has become empty may be forgotten: after its last turn, so that the next errand does not come too
+    /// soon.
+    resting: BTreeSet<(Moment, DomainName)>,
 }
 
 #[derive(Debug)]
@@ -60,37 +65,59 @@ impl Errands {
         });
         (queue.batch, queue.every) = (batch, every);
         queue.waiting.push_back(errand);
+        if queue.waiting.len() == 1 {
+            self.turns.insert((queue.next(), domain.clone()));
+        }
     }
 
-    /// Returns an errand whose turn has come.
+    /// Returns an errand whose turn has come. It looks at the queue that it takes it from, and not at all the others.
     pub fn take_due(&mut self, now: Now) -> Option<Errand> {
-        // A queue that is empty is kept for as long as its last turn, so that the next errand does not come too soon.
-        self.queues.retain(|_, queue| !queue.waiting.is_empty() || now.moment < queue.turn + queue.every);
-        self.queues.values_mut().find_map(|queue| {
-            if queue.turn + queue.every <= now.moment {
-                (queue.turn, queue.left) = (now.moment, queue.batch);
+        self.forget_rested(now);
+        let turn = self.turns.first().filter(|(at, _)| *at <= now.moment)?.clone();
+        self.turns.remove(&turn);
+        let (_, domain) = turn;
+        let queue = self.queues.get_mut(&domain)?;
+        if queue.turn + queue.every <= now.moment {
+            (queue.turn, queue.left) = (now.moment, queue.batch);
+        }
+        let errand = queue.waiting.pop_front()?;
+        queue.left = queue.left.saturating_sub(1);
+        if queue.waiting.is_empty() {
+            self.resting.insert((queue.turn + queue.every, domain));
+        } else {
+            self.turns.insert((queue.next(), domain));
+        }
+        Some(errand)
+    }
+
+    fn forget_rested(&mut self, now: Now) {
+        while self.resting.first().is_some_and(|(at, _)| *at <= now.moment) {
+            let Some((at, domain)) = self.resting.pop_first() else { return };
+            // Another errand may have come meanwhile.
+            if self
+                .queues
+                .get(&domain)
+                .is_some_and(|queue| queue.waiting.is_empty() && queue.turn + queue.every <= at)
+            {
+                self.queues.remove(&domain);
             }
-            if queue.left == 0 {
-                return None;
-            }
-            let errand = queue.waiting.pop_front()?;
-            queue.left -= 1;
-            Some(errand)
-        })
+        }
     }
 
     /// Returns when the next one has its turn.
     pub fn poll_timeout(&self) -> Option<Moment> {
-        let waiting = self.queues.values().filter(|queue| !queue.waiting.is_empty());
-        waiting.fold(None, |first, queue| {
-            let next = if queue.left > 0 { queue.turn } else { queue.turn + queue.every };
-            earliest(first, Some(next))
-        })
+        self.turns.first().map(|(at, _)| *at)
     }
 
     /// Returns whether none waits.
     pub fn is_empty(&self) -> bool {
-        self.queues.values().all(|queue| queue.waiting.is_empty())
+        self.turns.is_empty()
+    }
+}
+
+impl Queue {
+    fn next(&self) -> Moment {
+        if self.left > 0 { self.turn } else { self.turn + self.every }
     }
 }
 
