@@ -1,6 +1,6 @@
 //! Watches as rows.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use clock_types::Date;
@@ -83,11 +83,11 @@ pub(crate) fn read_all(connection: &Connection) -> rusqlite::Result<Vec<KeptWatc
     let mut statement =
         connection.prepare("SELECT direction, pair, authorisation FROM watch ORDER BY direction, pair")?;
     let mut rows = statement.query([])?;
-    let mut watches = Vec::new();
+    let mut watches = Vec::with_capacity(dialogs.len());
     while let Some(row) = rows.next()? {
-        let (direction, key) = (row.get::<_, i64>(0)?, row.get::<_, String>(1)?);
-        let dialogs = dialogs.remove(&(direction, key.clone())).unwrap_or_default();
-        let direction = direction_of_row(direction);
+        let name: (i64, String) = (row.get(0)?, row.get(1)?);
+        let dialogs = dialogs.remove(&name).unwrap_or_default();
+        let (direction, key) = (direction_of_row(name.0), name.1);
         let shown = match direction {
             Some(WatchDirection::Outward) => shown.remove(&key).unwrap_or_default(),
             _ => Vec::new(),
@@ -100,27 +100,33 @@ pub(crate) fn read_all(connection: &Connection) -> rusqlite::Result<Vec<KeptWatc
     Ok(watches)
 }
 
-fn read_shown(connection: &Connection) -> rusqlite::Result<BTreeMap<String, Vec<Box<str>>>> {
+fn read_shown(connection: &Connection) -> rusqlite::Result<HashMap<String, Vec<Box<str>>>> {
     let mut statement = connection.prepare("SELECT pair, device FROM shown ORDER BY pair, device")?;
     let mut rows = statement.query([])?;
-    let mut shown: BTreeMap<String, Vec<Box<str>>> = BTreeMap::new();
+    let mut shown: HashMap<String, Vec<Box<str>>> = HashMap::new();
     while let Some(row) = rows.next()? {
-        shown.entry(row.get(0)?).or_default().push(row.get(1)?);
+        shown.entry(row.get(0)?).or_insert_with(one).push(row.get(1)?);
     }
     Ok(shown)
 }
 
-fn read_dialogs(connection: &Connection) -> rusqlite::Result<BTreeMap<(i64, String), Vec<KeptDialog>>> {
+/// Reads the table as it lies: in the order of the index each row would be looked up by itself.
+fn read_dialogs(connection: &Connection) -> rusqlite::Result<HashMap<(i64, String), Vec<KeptDialog>>> {
     let mut statement = connection.prepare(
         "SELECT direction, pair, tag, call_id, local, remote, local_seq, remote_seq, target, routes, secure, event, \
-         authorised, expires FROM dialog ORDER BY direction, pair, tag",
+         authorised, expires FROM dialog NOT INDEXED ORDER BY tag",
     )?;
     let mut rows = statement.query([])?;
-    let mut dialogs: BTreeMap<(i64, String), Vec<KeptDialog>> = BTreeMap::new();
+    let mut dialogs: HashMap<(i64, String), Vec<KeptDialog>> = HashMap::new();
     while let Some(row) = rows.next()? {
-        dialogs.entry((row.get(0)?, row.get(1)?)).or_default().push(dialog_of(row)?);
+        dialogs.entry((row.get(0)?, row.get(1)?)).or_insert_with(one).push(dialog_of(row)?);
     }
     Ok(dialogs)
+}
+
+/// Most users have one device and one program, and there are very many: no room is made for more.
+fn one<T>() -> Vec<T> {
+    Vec::with_capacity(1)
 }
 
 fn dialog_of(row: &Row<'_>) -> rusqlite::Result<KeptDialog> {

@@ -93,6 +93,7 @@ impl Inward {
             let resume = |kept| Notifier::resume(kept, contact.clone(), Arc::clone(settings), now);
             let dialogs = dialogs.into_iter().filter_map(KeptDialog::read);
             watch.notifiers = dialogs.take(DIALOGS_MAX).map(resume).collect();
+            watch.notifiers.shrink_to_fit();
             watch.owes_farewell = !watch.notifiers.is_empty();
         }
         if !watch.notifiers.is_empty() {
