@@ -418,7 +418,14 @@ impl Gateway {
             LinkEvent::Settled(Sent::Message(number)) => self.to_xmpp.handle_settled(number, now),
             LinkEvent::Settled(Sent::Report(number)) => self.to_sip.handle_reported(number, now),
             LinkEvent::Settled(Sent::Word(name)) => self.watches.handle_told(name),
+            LinkEvent::Settled(Sent::Check(name)) => self.watches.handle_checked(name, now),
             LinkEvent::Settled(Sent::Courtesy) => {}
+            LinkEvent::Up { proxy, renewed } => {
+                self.notice(Notice::LinkUp { proxy });
+                if renewed && self.stopping.is_none() {
+                    self.watches.handle_renewed(now);
+                }
+            }
             LinkEvent::Partners { link, table } => self.handle_partners(link, table, now),
         }
     }

@@ -18,7 +18,7 @@ use xmpp_types::xml::Element;
 use crate::delivery::Number;
 use crate::notice::Notice;
 use crate::settings::ProxyLink;
-use crate::watch::WatchWord;
+use crate::watch::{WatchCheck, WatchWord};
 
 /// How long dialling a proxy may take, handshake included.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
@@ -34,6 +34,8 @@ pub enum Sent {
     Word(WatchWord),
     /// An answer whose fate changes nothing.
     Courtesy,
+    /// A question whether a domain can be reached.
+    Check(WatchCheck),
 }
 
 /// What comes of the links.
@@ -54,6 +56,13 @@ pub enum LinkEvent {
     },
     /// A stanza of ours is settled.
     Settled(Sent),
+    /// The link to a proxy is open.
+    Up {
+        /// Which proxy.
+        proxy: String,
+        /// Whether it was open before, and the proxy has forgotten what it held for us.
+        renewed: bool,
+    },
     /// How far a proxy's partners are believed.
     Partners {
         /// Which link.
@@ -81,6 +90,8 @@ struct Link {
     dialer: Dialer,
     connection: Option<ConnectionId>,
     sent: BTreeMap<SendId, Sent>,
+    /// Whether it was open before.
+    was_up: bool,
     /// How often it was dialled.
     dialled: u64,
     /// The question where it is, while nobody has answered.
@@ -104,6 +115,7 @@ impl Links {
                     dialer,
                     connection: None,
                     sent: BTreeMap::new(),
+                    was_up: false,
                     dialled: 0,
                     query: None,
                 }
@@ -319,7 +331,10 @@ impl Links {
             DialerOutput::Stanza { n, stanza } => LinkEvent::Stanza { link: number, n, stanza },
             DialerOutput::Settled(id) => LinkEvent::Settled(link.sent.remove(&id)?),
             DialerOutput::Partners(table) => LinkEvent::Partners { link: number, table },
-            DialerOutput::Up { resumed: _ } => LinkEvent::Notice(Notice::LinkUp { proxy: proxy() }),
+            DialerOutput::Up { resumed } => {
+                let renewed = std::mem::replace(&mut link.was_up, true) && !resumed;
+                LinkEvent::Up { proxy: link.proxy.name.clone(), renewed }
+            }
             DialerOutput::Down(reason) => LinkEvent::Notice(Notice::LinkDown { proxy: proxy(), reason }),
         })
     }

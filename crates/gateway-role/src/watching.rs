@@ -180,7 +180,10 @@ impl Gateway {
         }
         let Some(pair) = self.watches.pair_of(request).map(Arc::clone) else { return false };
         match self.admit_to_watch(&pair, source) {
-            Ok(()) => self.watches.handle_inside(key, request, now),
+            Ok(()) => {
+                self.watches.handle_sip_heard(pair.domain(), now);
+                self.watches.handle_inside(key, request, now);
+            }
             Err(reason) => {
                 let reason = format!("{} may not speak for {}: {reason}", source.remote, pair.domain());
                 let response = self.refuse(request, 403, &reason);
@@ -213,6 +216,9 @@ impl Gateway {
                 if let Some(stanza) = self.unshown.hold(&pair, stanza) {
                     self.show(&pair, stanza, now);
                 }
+            }
+            Effect::Check { name, pair, stanza } => {
+                self.links.send(stanza, Sent::Check(name), || format!("{} {}", pair.sip, pair.xmpp), now);
             }
             Effect::Word { name, pair, stanza } => {
                 self.links.send(stanza, Sent::Word(name), || format!("{} {}", pair.sip, pair.xmpp), now);

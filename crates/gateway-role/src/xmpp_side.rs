@@ -25,6 +25,12 @@ use crate::strangers;
 impl Gateway {
     /// Takes a stanza that the proxy let in.
     pub(crate) fn handle_stanza(&mut self, link: usize, n: ReceivedId, stanza: Element, now: Now) {
+        // An error may be the proxy's word that the partner cannot be reached.
+        if stanza.attr("type") != Some("error")
+            && let Ok(Some(from)) = stanza::from(&stanza)
+        {
+            self.watches.handle_xmpp_heard(from.domain(), now);
+        }
         if stanza.is("message", ns::SERVER) {
             if stanza.attr("type") == Some("error") {
                 self.handle_error_stanza(&stanza, now);

@@ -307,6 +307,7 @@ fn set_presence(watches: &mut gateway_role::WatchSettings, name: &str, value: &s
         "expires-max" => watches.expires_max = seconds()?,
         "pace" => watches.pace = time()?,
         "stale-time" => watches.stale_after = time()?,
+        "check-interval" => watches.check_every = Some(time()?).filter(|every| !every.is_zero()),
         "restart-spread" => watches.spread = time()?,
         "adopt-probes" => watches.adopt_probes = value == "true",
         "watched" => watches.watched_max = value.parse().map_err(|_| "watched is a number".to_owned())?,

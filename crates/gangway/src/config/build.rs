@@ -228,6 +228,7 @@ fn build_presence(node: &Node) -> Option<Presence> {
         adopt_probes: node.boolean("adopt-probes")?.value,
         watched: node.number("watched")?.value,
         stale_time: time("stale-time")?,
+        check_interval: time("check-interval")?,
         restart_spread: time("restart-spread")?,
         seen_as: node.texts("seen-as")?,
         shown_as: node.texts("shown-as")?,

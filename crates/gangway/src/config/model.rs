@@ -359,6 +359,7 @@ pub struct Presence {
     pub adopt_probes: bool,
     pub watched: u64,
     pub stale_time: Duration,
+    pub check_interval: Duration,
     pub restart_spread: Duration,
     pub seen_as: Vec<At<String>>,
     pub shown_as: Vec<At<String>>,

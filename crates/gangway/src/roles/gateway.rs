@@ -302,6 +302,7 @@ fn watches(presence: &model::Presence) -> Result<WatchSettings, String> {
         adopt_probes: presence.adopt_probes,
         watched_max: size(presence.watched),
         stale_after: presence.stale_time,
+        check_every: (!presence.check_interval.is_zero()).then_some(presence.check_interval),
         spread: presence.restart_spread,
     })
 }

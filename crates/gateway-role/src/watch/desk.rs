@@ -7,11 +7,11 @@ use std::time::Duration;
 use clock_types::{Ids, Now};
 use sip_proto::endpoint::ServerKey;
 use sip_proto::subscription::{self, Notifier};
-use sip_types::header::{Event, HeaderName, NameAddr};
-use sip_types::{HeaderText, Request, Response};
+use sip_types::header::{CallId, Event, HeaderName, NameAddr};
+use sip_types::{HeaderText, Method, Request, Response, Token, Uri};
 use translate::message::DATAGRAM_MAX;
 use translate::presence::{DocumentOptions, OCTETS_MAX, PIDF_TYPE};
-use translate::{Abilities, Capabilities, Losses};
+use translate::{Abilities, Capabilities, Losses, jid_to_sip};
 use xmpp_proto::link::PartnerKind;
 use xmpp_types::jid::{DomainName, Jid};
 use xmpp_types::xml::Element;
@@ -36,6 +36,8 @@ pub enum Asker {
     Outward(Slot),
     /// The notifier with this tag of an inward watch.
     Inward(Slot, Box<str>),
+    /// Whoever looks after this SIP domain.
+    Check(DomainName),
 }
 
 /// What all watches share.
@@ -123,6 +125,17 @@ impl Desk {
     /// Returns the address that requests to this XMPP user come to in dialogs with that SIP domain.
     pub fn contact(&self, user: &Jid, domain: &DomainName) -> Option<NameAddr> {
         contact(user, self.settings.listener_towards(domain)?)
+    }
+
+    /// Returns a question whether the SIP user's servers are there, in the name of the XMPP user.
+    pub fn options(&mut self, pair: &Pair) -> Option<Request> {
+        let address = |jid: &Jid| jid_to_sip(jid, translate::Profile::BareAddress).ok();
+        let from = NameAddr::new(address(&pair.xmpp)?);
+        let to = Uri::parse(format!("sip:{}", pair.sip.domain().to_ascii())).ok()?;
+        let tag = Token::parse(self.ids.token("tag"))?;
+        let call_id = CallId::parse(self.ids.token("call"))?;
+        let server = NameAddr::new(to.clone());
+        Some(Request::new(Method::Options, to, from.with_tag(&tag), server, call_id, 1))
     }
 
     /// Tells whether the XMPP user of a pair may read what the SIP user writes about his state.

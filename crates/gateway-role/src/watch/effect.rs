@@ -20,6 +20,10 @@ pub struct WatchRequest(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WatchWord(pub u64);
 
+/// Names a question whether an XMPP domain can be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WatchCheck(pub u64);
+
 /// What watches want done, in order.
 #[derive(Clone, Debug)]
 pub enum Effect {
@@ -34,6 +38,15 @@ pub enum Effect {
     Word {
         /// Its name.
         name: WatchWord,
+        /// Between whom.
+        pair: Arc<Pair>,
+        /// The stanza.
+        stanza: Element,
+    },
+    /// A presence stanza for the XMPP side; that it is settled shows that the domain can be reached.
+    Check {
+        /// The question.
+        name: WatchCheck,
         /// Between whom.
         pair: Arc<Pair>,
         /// The stanza.

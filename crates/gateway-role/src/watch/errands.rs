@@ -13,6 +13,14 @@ use super::desk::Slot;
 pub enum Errand {
     /// An inward watch asks for the XMPP user's presence.
     Probe(Slot),
+    /// An inward watch tells its programs that the XMPP user's server cannot be reached.
+    Close(Slot),
+    /// An outward watch shows nothing any more: the SIP user's server cannot be reached.
+    Hide(Slot),
+    /// An outward watch asks anew: it can be reached again.
+    Refresh(Slot),
+    /// An outward watch tells the XMPP user what he has missed.
+    Tell(Slot),
     /// An outward watch that a probe has made begins.
     Adopt(Slot),
     /// An inward watch tells its programs to subscribe anew, because we end.

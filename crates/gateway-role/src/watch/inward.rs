@@ -1,5 +1,6 @@
 //! A SIP user watches an XMPP user (RFC 8048 §5.3).
 
+mod outage;
 mod polls;
 
 use std::sync::Arc;

@@ -21,13 +21,14 @@ mod effect;
 mod errands;
 mod inward;
 mod outward;
+mod reach;
 mod record;
 mod settings;
 mod show;
 mod state;
 mod table;
 
-pub use effect::{Effect, WatchChange, WatchRequest, WatchWord};
+pub use effect::{Effect, WatchChange, WatchCheck, WatchRequest, WatchWord};
 pub use record::{Authorisation, KeptDialog, KeptWatch, WatchDirection, WatchRecord};
 pub use settings::WatchSettings;
 pub use state::WatchState;

@@ -1,6 +1,7 @@
 //! An XMPP user watches a SIP user (RFC 8048 §5.2).
 
 mod held;
+mod outage;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use clock_types::{Date, Moment, Now, earliest};
 use net_types::Bytes;
 use sip_proto::endpoint::{Failure, ServerKey};
-use sip_proto::subscription::{Kept, Parties, Subscriber, SubscriberOutput};
+use sip_proto::subscription::{Kept, Parties, Subscriber, SubscriberOutput, Trouble};
 use sip_types::header::NameAddr;
 use sip_types::{Headers, Request, Response};
 use translate::presence::{Seen, nick_element, read_presence};
@@ -52,6 +53,10 @@ pub struct Outward {
     /// Why the SIP side is not asked.
     held: Option<Held>,
     wish: Wish,
+    /// Whether something that was said to the XMPP user came back.
+    missed: bool,
+    /// Whether the trouble is that nobody answers.
+    unreachable: bool,
     over: bool,
     /// Whether the table counts it as waiting.
     pub(super) counted: bool,
@@ -104,6 +109,8 @@ impl Outward {
             again: None,
             kept: None,
             held: None,
+            missed: false,
+            unreachable: false,
             wish: Wish::Watches,
             over: false,
             counted: false,
@@ -366,7 +373,8 @@ impl Outward {
                 SubscriberOutput::NoResource(why) => self.absent(why, desk, now),
                 SubscriberOutput::Frozen => {}
                 SubscriberOutput::Failing { trouble, again: _ } => {
-                    self.failing(&trouble.to_string(), desk, now)
+                    self.unreachable = matches!(trouble, Trouble::Failure(_));
+                    self.failing(&trouble.to_string(), desk, now);
                 }
                 SubscriberOutput::Lapsed => self.show(Vec::new(), desk),
                 SubscriberOutput::Unsubscribed if self.wish != Wish::Watches => self.ended(desk, now),

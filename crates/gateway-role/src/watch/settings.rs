@@ -24,6 +24,9 @@ pub struct WatchSettings {
     pub watched_max: usize,
     /// How long a contact who can no longer be asked about is still shown. Default 60 s.
     pub stale_after: Duration,
+    /// After how long without a word the servers of a domain whose users are watched are asked whether they are there;
+    /// `None` to ask nobody. Default none; the configuration's is 40 s.
+    pub check_every: Option<Duration>,
     /// How long after a start what was kept is asked about anew, spread evenly. Default 30 s.
     pub spread: Duration,
 }
@@ -39,6 +42,7 @@ impl Default for WatchSettings {
             adopt_probes: false,
             watched_max: 1000,
             stale_after: Duration::from_secs(60),
+            check_every: None,
             spread: Duration::from_secs(30),
         }
     }

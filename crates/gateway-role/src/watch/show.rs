@@ -101,6 +101,15 @@ impl Shown {
             || (self.inherited && self.kept.iter().any(|name| named(name)))
     }
 
+    /// Returns what is true of every device that he may know of.
+    pub fn again(&self, pair: &Pair, capabilities: Option<&Capabilities>) -> Vec<Element> {
+        let there = || self.devices.iter().filter(|device| device.available.is_some());
+        let gone = self.kept.iter().filter(|name| !there().any(|device| name_of(device) == &***name));
+        let named = |name: &str| Some(name).filter(|name| !name.is_empty()).map(str::to_owned);
+        let gone = gone.map(|name| unavailable(&pair.sip, &Resource::gone(named(name)), &pair.xmpp));
+        gone.chain(there().map(|device| said(pair, device, &pair.xmpp, capabilities))).collect()
+    }
+
     /// Tells whether he may think that any device is available.
     pub fn is_available(&self) -> bool {
         self.inherited || self.devices.iter().any(|device| device.available.is_some())

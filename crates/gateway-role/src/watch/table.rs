@@ -1,6 +1,7 @@
 //! All watches, by their users.
 
 mod pacing;
+mod rounds;
 mod standing;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,9 +17,11 @@ use translate::presence::{PIDF_TYPE, nick, read_stanza};
 use xmpp_types::jid::{DomainName, Jid};
 use xmpp_types::ns;
 use xmpp_types::stanza::PresenceType;
-use xmpp_types::stanza_error::StanzaError;
+use xmpp_types::stanza_error::{StanzaCondition, StanzaError};
 use xmpp_types::xml::Element;
 
+use self::pacing::RATE;
+use self::rounds::Rounds;
 use super::desk::{Asker, Desk, Slot};
 use super::effect::{Effect, WatchRequest, WatchWord};
 use super::errands::Errands;
@@ -49,6 +52,7 @@ pub struct Watches {
     /// For each watch the moment to look at it: not later than when it wants that.
     deadlines: BTreeSet<(Moment, WatchDirection, Slot)>,
     errands: Errands,
+    rounds: Rounds,
     next_slot: Slot,
 }
 
@@ -77,6 +81,7 @@ impl Watches {
             waiting: BTreeMap::new(),
             deadlines: BTreeSet::new(),
             errands: Errands::default(),
+            rounds: Rounds::default(),
             next_slot: 0,
         };
         watches.recover_all(recovered, now);
@@ -130,6 +135,10 @@ impl Watches {
             Some(PresenceType::Error) => {
                 let error = presence.child("error", ns::SERVER).and_then(StanzaError::from_element);
                 if let Some(error) = error {
+                    self.with_outward(&pair, |watch, _| watch.handle_bounce());
+                    if is_unreachable(&error) {
+                        self.xmpp_failed(from.domain(), now);
+                    }
                     self.with_inward(&pair, |watch, desk| watch.handle_error(&error, desk, now));
                 }
             }
@@ -210,6 +219,8 @@ impl Watches {
             }
         };
         self.in_inward(slot, |watch, desk| watch.handle_subscribe(key, request, asked, desk, now));
+        self.look_after(Some(pair.xmpp.domain()), None, now);
+        self.handle_sip_heard(pair.sip.domain(), now);
         self.added(pair, now);
     }
 
@@ -261,14 +272,18 @@ impl Watches {
 
     /// Hears the final answer to a request.
     pub fn handle_response(&mut self, name: WatchRequest, response: &Response, now: Now) {
-        match self.desk.requests.remove(&name) {
-            Some(Asker::Outward(slot)) => {
+        let Some(asker) = self.desk.requests.remove(&name) else { return };
+        if let Some(domain) = self.domain_of(&asker) {
+            self.handle_sip_heard(&domain, now);
+        }
+        match asker {
+            Asker::Outward(slot) => {
                 self.in_outward(slot, |watch, desk| watch.handle_response(response, desk, now));
             }
-            Some(Asker::Inward(slot, tag)) => {
+            Asker::Inward(slot, tag) => {
                 self.in_inward(slot, |watch, desk| watch.handle_response(&tag, response, desk, now));
             }
-            None => {}
+            Asker::Check(domain) => self.sip_answered(&domain),
         }
     }
 
@@ -284,26 +299,43 @@ impl Watches {
 
     /// Learns that a request has no final answer.
     pub fn handle_failure(&mut self, name: WatchRequest, failure: Failure, now: Now) {
-        match self.desk.requests.remove(&name) {
-            Some(Asker::Outward(slot)) => {
+        let Some(asker) = self.desk.requests.remove(&name) else { return };
+        let failure = match self.domain_of(&asker) {
+            Some(domain) if !matches!(asker, Asker::Check(_)) => self.excused(&domain, failure, now),
+            Some(_) | None => failure,
+        };
+        match asker {
+            Asker::Outward(slot) => {
                 self.in_outward(slot, |watch, desk| watch.handle_failure(failure, desk, now));
             }
-            Some(Asker::Inward(slot, tag)) => {
+            Asker::Inward(slot, tag) => {
                 self.in_inward(slot, |watch, desk| watch.handle_failure(&tag, &failure, desk, now));
             }
-            None => {}
+            Asker::Check(domain) => self.sip_failed(&domain, &failure, now),
         }
+    }
+
+    /// Returns the SIP domain that a request of ours went to.
+    fn domain_of(&self, asker: &Asker) -> Option<DomainName> {
+        let pair = match asker {
+            Asker::Outward(slot) => self.outward.get(slot)?.pair(),
+            Asker::Inward(slot, _) => self.inward.get(slot)?.pair(),
+            Asker::Check(domain) => return Some(domain.clone()),
+        };
+        Some(pair.sip.domain().clone())
     }
 
     /// Returns whether nothing waits for an answer.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
-        self.desk.requests.is_empty() && self.errands.is_empty()
+        let is_check = |asker: &Asker| matches!(asker, Asker::Check(_));
+        self.desk.requests.values().all(is_check) && self.errands.is_empty()
     }
 
     /// Fires what is due.
     pub fn handle_timeout(&mut self, now: Now) {
         self.run_errands(now);
+        self.make_rounds(now);
         while let Some(first) = self.deadlines.first().copied() {
             let (at, direction, slot) = first;
             if at > now.moment {
@@ -339,7 +371,7 @@ impl Watches {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Moment> {
         let deadline = self.deadlines.first().map(|(at, ..)| *at);
-        earliest(deadline, self.errands.poll_timeout())
+        earliest(deadline, earliest(self.errands.poll_timeout(), self.next_round()))
     }
 
     /// Returns what is wanted next; drain it before the next input.
@@ -516,4 +548,9 @@ fn schedule(
         deadlines.remove(&(old, direction, slot));
     }
     deadlines.insert((at, direction, slot));
+}
+
+/// Tells whether an error says that a server could not be reached at all.
+fn is_unreachable(error: &StanzaError) -> bool {
+    matches!(error.condition, StanzaCondition::RemoteServerNotFound | StanzaCondition::RemoteServerTimeout)
 }

@@ -6,8 +6,9 @@ use gateway_role::{
 };
 use sip_proto::endpoint::{FixedHop, Pace, Route};
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::presence::{heard, presence, subscribe, watched};
+use crate::presence::{grant, heard, notify, open, presence, subscribe, watched};
 use crate::world::{World, header, settings};
 
 /// A SIP server that takes so many requests in a second.
@@ -184,4 +185,293 @@ fn whoever_asks_once_is_told_nothing_when_nobody_answers() {
 
     let only = world.expect_sip();
     assert_eq!(header(&only, "Content-Length"), "0");
+}
+
+/// Domains whose users are watched are asked whether they are there.
+fn checked() -> Settings {
+    let mut settings = settings();
+    settings.watches.check_every = Some(Duration::from_secs(40));
+    settings
+}
+
+/// Bob watches three contacts of Ann's domain, who are at their desks.
+fn seeing() -> World {
+    let mut world = World::with(checked(), watches(3));
+    for number in 0..3 {
+        world.xmpp(&format!(
+            "<presence xmlns='jabber:server' from='u{number}@x.example/desk' to='bob@s.example'/>"
+        ));
+        let notify = world.expect_sip();
+        assert!(notify.contains("<basic>open</basic>"), "{notify}");
+        world.answer(&notify, "200 OK");
+    }
+    world.pass(6000);
+    world.sip.clear();
+    for (n, _) in std::mem::take(&mut world.stanzas) {
+        world.partner_has(n);
+    }
+    world
+}
+
+/// Lets a second pass, and Bob's server answers what it is sent; returns the documents.
+fn second(world: &mut World) -> Vec<String> {
+    world.pass(1000);
+    let sent = std::mem::take(&mut world.sip);
+    for request in &sent {
+        world.answer(request, "200 OK");
+    }
+    sent.into_iter().filter(|sip| sip.starts_with("NOTIFY ")).collect()
+}
+
+#[test]
+fn contacts_of_a_domain_that_is_silent_are_unavailable_within_90_s_and_seen_again_within_60_s_of_the_end() {
+    let mut world = seeing();
+
+    let mut closed = 0;
+    let after = (1..90).find(|_| {
+        closed += second(&mut world).iter().filter(|notify| notify.contains("<basic>closed</basic>")).count();
+        closed == 3
+    });
+    assert!(after.is_some_and(|seconds| seconds >= 40), "{after:?}, {closed}");
+    let states = world.gateway.watches(None, world.now);
+    let trouble = states[0].trouble.clone().unwrap_or_default();
+    assert_eq!(trouble, "the servers of x.example cannot be reached");
+
+    // The outage ends, and the partner takes what it is sent.
+    let mut open = 0;
+    let after = (1..60).find(|_| {
+        for (n, stanza) in std::mem::take(&mut world.stanzas) {
+            assert_eq!(stanza.attr("type"), Some("probe"));
+            world.partner_has(n);
+            let user = stanza.attr("to").unwrap();
+            world.xmpp(&format!("<presence xmlns='jabber:server' from='{user}/desk' to='bob@s.example'/>"));
+        }
+        open += second(&mut world).iter().filter(|notify| notify.contains("<basic>open</basic>")).count();
+        open == 3
+    });
+    assert!(after.is_some(), "{open}");
+    assert_eq!(world.gateway.watches(None, world.now)[0].trouble, None);
+}
+
+#[test]
+fn a_domain_that_settles_what_it_is_asked_is_there_also_when_nobody_answers() {
+    let mut world = seeing();
+
+    let mut asked = 0;
+    for _ in 0..300 {
+        assert_eq!(second(&mut world), [""; 0]);
+        for (n, stanza) in std::mem::take(&mut world.stanzas) {
+            assert_eq!(stanza.attr("type"), Some("probe"));
+            asked += 1;
+            world.partner_has(n);
+        }
+    }
+
+    assert_eq!(asked, 7, "once in 40 s");
+}
+
+#[test]
+fn one_stanza_that_comes_back_tells_of_the_whole_domain() {
+    let mut world = seeing();
+    while world.stanzas.is_empty() {
+        world.pass(1000);
+    }
+    let (n, stanza) = world.stanzas.remove(0);
+    let user = stanza.attr("to").unwrap().to_owned();
+
+    world.xmpp(&format!(
+        "<presence xmlns='jabber:server' from='{user}' to='bob@s.example' type='error'><error type='wait'>\
+         <remote-server-timeout xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></presence>"
+    ));
+    world.partner_has(n);
+
+    let closed = std::mem::take(&mut world.sip);
+    assert_eq!(closed.len(), 3);
+    for notify in closed {
+        assert!(notify.contains("<basic>closed</basic>"), "{notify}");
+        world.answer(&notify, "200 OK");
+    }
+    assert!(world.stanzas.is_empty(), "its settlement is no sign of life");
+}
+
+/// Bob is seen by Ann, and checks are made.
+fn shown() -> (World, String) {
+    let mut world = World::with(checked(), Recovered::default());
+    presence(&mut world, "subscribe", "");
+    let request = world.expect_sip();
+    grant(&mut world, &request, "200 OK", "Expires: 3600\r\n");
+    notify(&mut world, &request, 1, "active;expires=3600", &open("ID-pc", ""));
+    assert_eq!(heard(&mut world), ["subscribed bob@s.example", "available bob@s.example/pc"]);
+    world.pass(40_000);
+    for asked in options(&mut world) {
+        world.answer(&asked, "200 OK");
+    }
+    (world, request)
+}
+
+/// The questions that the SIP server was asked.
+fn options(world: &mut World) -> Vec<String> {
+    std::mem::take(&mut world.sip)
+        .into_iter()
+        .filter(|sip| sip.starts_with("OPTIONS sip:s.example "))
+        .collect()
+}
+
+#[test]
+fn a_sip_contact_whose_servers_are_silent_is_unavailable_within_90_s_and_back_within_60_s_of_the_end() {
+    let (mut world, _) = shown();
+
+    let after = (1..90).find(|_| {
+        world.pass(1000);
+        world.sip.clear();
+        heard(&mut world) == ["unavailable bob@s.example/pc"]
+    });
+    assert!(after.is_some_and(|seconds| seconds >= 40), "{after:?}");
+
+    let after = (1..60).find(|_| {
+        world.pass(1000);
+        for asked in options(&mut world) {
+            world.answer(&asked, "404 Not Found");
+        }
+        std::mem::take(&mut world.sip).into_iter().any(|sip| {
+            let is_refresh = sip.starts_with("SUBSCRIBE ") && header(&sip, "CSeq") == "2 SUBSCRIBE";
+            if is_refresh {
+                grant(&mut world, &sip, "200 OK", "Expires: 3600\r\n");
+                notify(&mut world, &sip, 2, "active;expires=3600", &open("ID-pc", ""));
+            }
+            is_refresh
+        })
+    });
+    assert!(after.is_some());
+    assert_eq!(heard(&mut world), ["available bob@s.example/pc"]);
+}
+
+#[test]
+fn a_sip_server_that_answers_is_asked_once_in_40_s_and_nobody_notices() {
+    let (mut world, _) = shown();
+
+    let mut asked = 0;
+    for _ in 0..300 {
+        world.pass(1000);
+        for question in options(&mut world) {
+            asked += 1;
+            world.answer(&question, "405 Method Not Allowed");
+        }
+    }
+
+    assert_eq!(asked, 7);
+    assert_eq!(heard(&mut world), [""; 0]);
+}
+
+#[test]
+fn a_document_that_falls_into_an_outage_is_said_after_it_in_the_same_dialog() {
+    let mut world = World::with(checked(), watches(1));
+    let ann = |show| {
+        format!(
+            "<presence xmlns='jabber:server' from='u0@x.example/desk' to='bob@s.example'>{show}</presence>"
+        )
+    };
+    world.xmpp(&ann(""));
+    let notify = world.expect_sip();
+    world.answer(&notify, "200 OK");
+    // Bob watches somebody else there too, or nobody would ask his servers.
+    presence(&mut world, "subscribe", "");
+    world.sip.clear();
+    world.pass(40_000);
+    for asked in options(&mut world) {
+        world.answer(&asked, "200 OK");
+    }
+
+    world.xmpp(&ann("<show>dnd</show>"));
+    for _ in 0..120 {
+        world.pass(1000);
+        // What comes from Ann's server shows that it is there.
+        world.xmpp("<presence xmlns='jabber:server' from='u9@x.example/desk' to='bob@s.example'/>");
+    }
+    world.sip.clear();
+
+    let said = (1..60).find(|_| {
+        world.pass(1000);
+        let sent = std::mem::take(&mut world.sip);
+        for request in &sent {
+            world.answer(request, "200 OK");
+        }
+        sent.iter()
+            .any(|sip| sip.starts_with("NOTIFY ") && sip.contains("dnd") && header(sip, "Call-ID") == "c0")
+    });
+    assert!(said.is_some());
+}
+
+#[test]
+fn what_an_xmpp_user_missed_is_said_again_when_his_server_is_back() {
+    let (mut world, request) = shown();
+    world.pass(1000);
+    notify(&mut world, &request, 2, "active;expires=3600", &open("ID-phone", ""));
+    assert_eq!(heard(&mut world), ["unavailable bob@s.example/pc", "available bob@s.example/phone"]);
+    for device in ["pc", "phone"] {
+        world.xmpp(&format!(
+            "<presence xmlns='jabber:server' from='ann@x.example' to='bob@s.example/{device}' type='error'>\
+             <error type='wait'><remote-server-timeout xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></presence>"
+        ));
+    }
+
+    let mut said = Vec::new();
+    let after = (1..60).find(|_| {
+        world.pass(1000);
+        for asked in options(&mut world) {
+            world.answer(&asked, "200 OK");
+        }
+        let mut names = Vec::new();
+        for (n, stanza) in std::mem::take(&mut world.stanzas) {
+            names.push(n);
+            said.push(format!(
+                "{} {}",
+                stanza.attr("type").unwrap_or("available"),
+                stanza.attr("from").unwrap()
+            ));
+        }
+        names.into_iter().for_each(|n| world.partner_has(n));
+        said.len() >= 4
+    });
+
+    assert!(after.is_some(), "{said:?}");
+    // The first is the question whether the server is there.
+    assert_eq!(
+        said,
+        [
+            "available bob@s.example/phone",
+            "subscribed bob@s.example",
+            "unavailable bob@s.example/pc",
+            "available bob@s.example/phone"
+        ]
+    );
+}
+
+#[test]
+fn after_the_proxy_began_anew_everybody_who_is_seen_is_asked_for() {
+    let mut world = seeing();
+
+    world.restart_proxy();
+    let mut asked = Vec::new();
+    for _ in 0..15 {
+        world.pass(1000);
+        asked.extend(std::mem::take(&mut world.stanzas));
+    }
+
+    let asked: Vec<&str> = asked.iter().filter_map(|(_, stanza)| stanza.attr("to")).collect();
+    assert_eq!(asked, ["u0@x.example", "u1@x.example", "u2@x.example"]);
+}
+
+#[test]
+fn a_stop_asks_nobody_any_more() {
+    let mut world = seeing();
+
+    world.gateway.handle_stop(world.now);
+    world.drain();
+    for _ in 0..20 {
+        world.pass(1000);
+    }
+
+    assert!(world.stopped);
+    assert_eq!(world.stanzas.len(), 0);
 }

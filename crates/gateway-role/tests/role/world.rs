@@ -148,6 +148,14 @@ impl World {
         self.gateway.handle_event(Event::Closed { connection, reason }, self.now);
     }
 
+    /// The proxy's process ends, and another one begins; the gateway dials it after a while.
+    pub fn restart_proxy(&mut self) {
+        self.proxy = proxy();
+        self.session = None;
+        self.cut_link();
+        self.drain();
+    }
+
     pub fn disk_writes(&mut self, outcome: Result<(), NotStored>) {
         for (ticket, record) in self.records.clone() {
             if matches!(record, Record::Accepted(_)) {

@@ -269,6 +269,15 @@ static PRESENCE: Section = Section {
             "How long a contact is still shown as he was when his server cannot be asked any more.",
         )
         .or("\"60 s\""),
+        time(
+            "check-interval",
+            0,
+            HOUR,
+            "After how long without a word the servers of a domain are asked whether they are there, while somebody sees its \
+             users: an XMPP server for one user's presence, a SIP server by OPTIONS. Without an answer within 20 s all its users are \
+             shown as unavailable, until it answers again. `0` asks nobody.",
+        )
+        .or("\"40 s\""),
         time("restart-spread", 0, HOUR, "Over how long after a start all contacts are asked about anew.").or("\"30 s\""),
         setting(
             "seen-as",

@@ -12,7 +12,7 @@ use super::super::record::{KeptWatch, WatchDirection};
 use super::Watches;
 
 /// What the servers of a domain bear in a second where nobody has said so.
-const RATE: u32 = 1000;
+pub(super) const RATE: u32 = 1000;
 
 impl Watches {
     /// Goes on with the watches that an earlier process left. What many SIP users are asked for again is spread over as
@@ -59,6 +59,7 @@ impl Watches {
     /// it. Those who cannot be told in time keep their dialogs for the next process, as XMPP users' watches do.
     pub fn handle_stop(&mut self, now: Now) {
         self.errands = Errands::default();
+        self.end_rounds();
         let watched = self.inward.iter().filter(|(_, watch)| watch.is_watched());
         let watched: Vec<(Slot, DomainName)> =
             watched.map(|(slot, watch)| (*slot, watch.pair().sip.domain().clone())).collect();
@@ -73,9 +74,12 @@ impl Watches {
     pub(super) fn run_errands(&mut self, now: Now) {
         while let Some(errand) = self.errands.take_due(now) {
             match errand {
-                Errand::Probe(slot) => self.in_inward(slot, |watch, desk| watch.probe(desk, now)),
+                Errand::Probe(slot) => self.in_inward(slot, |watch, desk| watch.ask_anew(desk, now)),
                 Errand::Adopt(slot) => self.in_outward(slot, |watch, desk| watch.handle_online(desk, now)),
                 Errand::Leave(slot) => self.in_inward(slot, |watch, desk| watch.handle_stop(desk, now)),
+                Errand::Close(_) | Errand::Hide(_) | Errand::Refresh(_) | Errand::Tell(_) => {
+                    self.run_round(errand, now);
+                }
             }
         }
     }

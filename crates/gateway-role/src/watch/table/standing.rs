@@ -79,6 +79,9 @@ impl Watches {
             let refusal = stanza::presence(Some(PresenceType::Unsubscribed), &pair.sip, &pair.xmpp);
             return self.desk.stanza(pair, refusal);
         }
+        if held.is_none() {
+            self.look_after(None, Some(pair.sip.domain()), now);
+        }
         self.with_outward(pair, |watch, desk| {
             watch.hold(held, desk, now);
             watch.handle_subscribe(!known, nick.as_deref(), desk, now);
