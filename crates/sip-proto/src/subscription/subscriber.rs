@@ -99,6 +99,8 @@ pub struct Subscriber {
     wanted: bool,
     /// Failures in a row.
     failures: u8,
+    /// Whether a dialog that had hardly begun was ended, and replaced at once.
+    hurried: bool,
     /// Seconds to ask for: the peer may want more than the settings say (423).
     expires: u32,
     outputs: VecDeque<SubscriberOutput>,
@@ -134,6 +136,7 @@ impl Subscriber {
             state: State::Over,
             wanted: false,
             failures: 0,
+            hurried: false,
             expires,
             outputs: VecDeque::new(),
         }
@@ -156,7 +159,7 @@ impl Subscriber {
         }
         subscriber.wanted = true;
         let pending = !kept.authorised;
-        let mut live = Live::new(Dialog::from_parts(kept.revived(now)), pending, now.moment + left);
+        let mut live = Live::new(Dialog::from_parts(kept.revived(now)), pending, left, now);
         live.refresh = now.moment + if refresh_in < left { refresh_in } else { Duration::ZERO };
         subscriber.state = State::Live(Box::new(live));
         subscriber
@@ -265,8 +268,8 @@ impl Subscriber {
             State::Asking(asking) => {
                 let dialog = Dialog::of_notify(&asking.request, notify).map_err(|_| answer(400))?;
                 let granted = asking.accepted.map(|(granted, _)| granted);
-                let until = now.moment + seconds(granted.unwrap_or(self.expires));
-                let mut live = Live::new(dialog, true, until);
+                let lives = seconds(granted.unwrap_or(self.expires));
+                let mut live = Live::new(dialog, true, lives, now);
                 live.under_way = granted.is_none();
                 self.state = State::Live(Box::new(live));
                 Ok(())
@@ -292,7 +295,7 @@ impl Subscriber {
                 if let Some(content) = Content::of_response(response)
                     && let Ok(dialog) = Dialog::of_client(&asking.request, response)
                 {
-                    let live = Live::new(dialog, true, now.moment + seconds(granted));
+                    let live = Live::new(dialog, true, seconds(granted), now);
                     self.state = State::Live(Box::new(live));
                     self.take_piggyback(content, response, now);
                 }

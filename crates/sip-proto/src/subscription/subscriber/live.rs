@@ -20,6 +20,8 @@ pub(super) struct Live {
     pub(super) pending: bool,
     /// Whether the user knows that it is pending.
     pub(super) said_pending: bool,
+    /// When it began.
+    since: Moment,
     pub(super) expires: Moment,
     /// When to refresh; when it is being left, until when the last NOTIFY may come (Timer N).
     pub(super) refresh: Moment,
@@ -30,11 +32,13 @@ pub(super) struct Live {
 }
 
 impl Live {
-    pub(super) fn new(dialog: Dialog, pending: bool, expires: Moment) -> Self {
+    pub(super) fn new(dialog: Dialog, pending: bool, lives: Duration, now: Now) -> Self {
+        let expires = now.moment + lives;
         Self {
             dialog: Packed::new(dialog),
             pending,
             said_pending: false,
+            since: now.moment,
             expires,
             refresh: expires,
             under_way: false,
@@ -134,6 +138,10 @@ impl Subscriber {
         if !self.wanted {
             return self.gone();
         }
+        let is_young = match &self.state {
+            State::Live(live) => now.moment < live.since + seconds(GRANTED_MIN),
+            State::Resting(_) | State::Asking(_) | State::Over => false,
+        };
         self.outputs.push_back(SubscriberOutput::Forget);
         match reason {
             Some("rejected") => self.refuse("the user does not allow it (rejected)".to_owned()),
@@ -151,8 +159,9 @@ impl Subscriber {
                 self.wanted = false;
                 self.outputs.push_back(SubscriberOutput::Frozen);
             }
-            Some("deactivated" | "timeout") if self.failures == 0 => {
-                // Once at once; whoever does so again and again is a failing peer.
+            Some("deactivated" | "timeout") if self.failures == 0 && !(is_young && self.hurried) => {
+                // Once at once; whoever does so again and again is a failing peer, also if it allows it in between.
+                self.hurried = is_young;
                 self.failures = 1;
                 self.ask(ids);
             }
