@@ -56,6 +56,9 @@ const DIRECTION: WatchDirection = WatchDirection::Inward;
 const DIALOGS_MAX: usize = 16;
 /// Resources of one user that are known.
 const RESOURCES_MAX: usize = translate::presence::RESOURCES_MAX;
+/// Seconds after which a program may ask again for a user whose server could not be asked: presence is right a minute after the
+/// server is back (N6).
+const GIVEN_UP: u32 = 30;
 /// How long nobody is asked again for a permission that he has not given.
 const ASKED_ENOUGH: Duration = Duration::from_secs(3600);
 /// How long what is known is fresh, so that a refresh asks no server.
@@ -250,7 +253,7 @@ impl Inward {
                 self.asked = None;
                 self.trouble = Some(why.as_str().into());
                 desk.changed(DIRECTION, &self.pair, WatchChange::Failing(why));
-                self.terminate("giveup", Some(60), desk, now);
+                self.terminate("giveup", Some(GIVEN_UP), desk, now);
             }
         }
     }

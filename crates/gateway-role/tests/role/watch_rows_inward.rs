@@ -319,8 +319,8 @@ fn row_another_event_is_489_and_no_pidf_is_406() {
 #[test]
 fn row_the_xmpp_side_does_not_answer_and_the_reason_says_how_long() {
     for (condition, state, kept) in [
-        ("remote-server-not-found", "terminated;reason=giveup;retry-after=60", Authorisation::Pending),
-        ("remote-server-timeout", "terminated;reason=giveup;retry-after=60", Authorisation::Pending),
+        ("remote-server-not-found", "terminated;reason=giveup;retry-after=30", Authorisation::Pending),
+        ("remote-server-timeout", "terminated;reason=giveup;retry-after=30", Authorisation::Pending),
         ("item-not-found", "terminated;reason=noresource", Authorisation::Denied),
         ("forbidden", "terminated;reason=rejected", Authorisation::Denied),
         ("not-allowed", "terminated;reason=rejected", Authorisation::Denied),

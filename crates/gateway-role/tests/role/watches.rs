@@ -403,7 +403,7 @@ fn an_unreachable_server_ends_a_pending_watch_for_a_while() {
     );
 
     let last = world.expect_sip();
-    assert_eq!(header(&last, "Subscription-State"), "terminated;reason=giveup;retry-after=60");
+    assert_eq!(header(&last, "Subscription-State"), "terminated;reason=giveup;retry-after=30");
 }
 
 #[test]
