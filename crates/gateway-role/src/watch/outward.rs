@@ -290,12 +290,13 @@ impl Outward {
         }
     }
 
-    /// Whether the XMPP user may read notes has changed: those that are shown go, those that are not are asked for.
+    /// Whether the XMPP user may read notes has changed: those that are shown go, those that are not are asked for. What
+    /// was not heard by this process had none taken away.
     pub fn handle_notes(&mut self, desk: &mut Desk, now: Now) {
         if !desk.shows_notes(&self.pair) {
             let devices = self.shown.devices().to_vec();
             self.show(devices, desk);
-        } else if self.is_granted() && self.held.is_none() {
+        } else if self.is_granted() && self.heard.is_some() {
             self.again = Some(now.moment + desk.within(desk.settings.watches.spread));
         }
     }
