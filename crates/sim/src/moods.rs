@@ -1,12 +1,14 @@
-//! A partner's server that can misbehave: on the outside of a machine that does as it should.
+//! Servers that misbehave: a partner's, on the outside of a machine that does as it should, and a SIP server that is
+//! no help.
 
 use std::any::Any;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use clock_types::{Moment, Now, earliest};
 use net_types::{Bytes, ConnectionId, Event, Order};
 use peer_role::XmppServer;
+use peer_role::raw::{RawFrame, RawMessage, RawStream};
 
 use crate::cast::Watched;
 use crate::machine::{Effect, Machine};
@@ -94,6 +96,60 @@ impl Machine for Moody {
 
     fn poll_timeout(&self) -> Option<Moment> {
         earliest(self.server.poll_timeout(), self.next)
+    }
+
+    fn as_any(&mut self) -> &mut dyn Any {
+        self
+    }
+}
+
+/// A SIP server that answers every request with the same refusal, or none at all.
+pub struct Helpless {
+    status: Option<u16>,
+    streams: BTreeMap<ConnectionId, RawStream>,
+    outputs: VecDeque<Effect>,
+}
+
+impl Helpless {
+    /// Returns one that refuses with this status, or never says a word.
+    pub const fn new(status: Option<u16>) -> Self {
+        Self { status, streams: BTreeMap::new(), outputs: VecDeque::new() }
+    }
+
+    fn hear(&mut self, connection: ConnectionId, request: &RawMessage) {
+        if let Some(status) = self.status.filter(|_| !matches!(request.method(), None | Some("ACK"))) {
+            let bytes = request.response(status, "No", "helpless").octets();
+            self.outputs.push_back(Effect::Order(Order::Send { connection, bytes }));
+        }
+    }
+}
+
+impl Machine for Helpless {
+    fn handle_event(&mut self, event: Event, _now: Now) {
+        match event {
+            Event::Bytes { connection, bytes } => {
+                let stream = self.streams.entry(connection).or_default();
+                stream.push(&bytes);
+                let frames: Vec<_> = std::iter::from_fn(|| stream.poll_frame()).collect();
+                for frame in frames {
+                    if let RawFrame::Message(request) = frame {
+                        self.hear(connection, &request);
+                    }
+                }
+            }
+            Event::Closed { connection, .. } => drop(self.streams.remove(&connection)),
+            _ => {}
+        }
+    }
+
+    fn handle_timeout(&mut self, _now: Now) {}
+
+    fn poll_output(&mut self) -> Option<Effect> {
+        self.outputs.pop_front()
+    }
+
+    fn poll_timeout(&self) -> Option<Moment> {
+        None
     }
 
     fn as_any(&mut self) -> &mut dyn Any {

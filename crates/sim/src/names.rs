@@ -97,7 +97,8 @@ fn certificate(
         subject: names.dns.first().cloned().unwrap_or_default(),
         names,
         trust,
-        purposes: vec![Purpose::ServerAuth, Purpose::ClientAuth],
+        // Public authorities issue no others any more; servers show them as clients, too.
+        purposes: vec![Purpose::ServerAuth],
         not_before: Date::from_unix_millis(0),
         not_after,
         issuer: issuer.to_owned(),

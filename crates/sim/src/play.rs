@@ -26,7 +26,7 @@ use xmpp_types::xml::Element;
 
 use crate::cast::{Log, Peer, Watched};
 use crate::machine::{Effect, Machine, Start};
-use crate::moods::{Mood, Moody};
+use crate::moods::{Helpless, Mood, Moody};
 use crate::scene::{self, Options};
 use crate::world::{Listener, ListenerKind, NodeId, World};
 
@@ -97,6 +97,8 @@ impl SimStage {
             domains.iter().zip(3..).map(|(domain, n)| (domain, format!("198.51.100.{n}"))).collect();
         let mut world = World::new(seed);
         scene::certificates(&mut world);
+        certify(&mut world, play.setting("certificate"))?;
+        locate(&mut world, &mut gateway, play.setting("sip-srv"))?;
         let mut proxy = scene::proxy_settings(options);
         let kind = partner_kind(play)?;
         let partner = |(domain, host): &(&DomainName, String)| {
@@ -192,7 +194,7 @@ impl Stage for SimStage {
         let at = self.elapsed();
         while let Some((_, who, what)) = self.world.history.get(self.noted) {
             self.noted += 1;
-            if who == "proxy" {
+            if who == "proxy" || who == "gateway" {
                 return Some((at, Heard::Notice(what.clone())));
             }
         }
@@ -259,6 +261,55 @@ impl Stage for SimStage {
     }
 }
 
+/// Issues the SIP server's certificate as a play wants it.
+fn certify(world: &mut World, how: Option<&str>) -> Result<(), String> {
+    let (pool, date) = (scene::identity("pool"), world.now().date);
+    let names = |name: &str| CertificateNames { dns: vec![name.to_owned()], ..CertificateNames::default() };
+    match how {
+        None => {}
+        Some("expired") => world.authorities.expire(pool, date),
+        Some("of-another") => world.authorities.issue(pool, names("other.example"), "private"),
+        Some("unknown") => world.authorities.issue(pool, names("pool.s.example"), "somebody"),
+        Some(other) => return Err(format!("no certificate is {other}")),
+    }
+    Ok(())
+}
+
+/// Lets the gateway find the SIP servers in the DNS: the first is no help, the second is that of the play.
+fn locate(
+    world: &mut World,
+    gateway: &mut gateway_role::Settings,
+    first: Option<&str>,
+) -> Result<(), String> {
+    let Some(first) = first else { return Ok(()) };
+    let helpless = match first {
+        "refuses" => None,
+        "is-silent" => Some(None),
+        "is-overloaded" => Some(Some(503)),
+        _ => return Err(format!("no first server {first}")),
+    };
+    gateway.domains[0].route = Route::to_domain("s.example").expect("it is a domain");
+    let srv = |priority, target: &str| {
+        let target = format!("{target}.s.example");
+        Record::Srv { priority, weight: 0, port: 5060, target }
+    };
+    let answer = |records| Answer { records, secure: false };
+    let services = vec![srv(1, "first"), srv(2, "second")];
+    world.zone.set(&Question::Srv("_sip._tcp.s.example".to_owned()), answer(services));
+    for (name, host) in [("first", FIRST_SIP), ("second", scene::SIP)] {
+        let records = vec![Record::Address(scene::address(host))];
+        world.zone.set(&Question::Addresses(format!("{name}.s.example")), answer(records));
+    }
+    let Some(status) = helpless else { return Ok(()) };
+    let address = scene::address(FIRST_SIP);
+    let kind = ListenerKind::Stream;
+    let listeners = vec![Listener { id: ListenerId(0), address: SocketAddr::new(address, 5060), kind }];
+    let maker = Box::new(move |_: Start| Box::new(Helpless::new(status)) as Box<dyn Machine>);
+    let node = world.add("first.s.example", address, listeners, maker);
+    world.start(node);
+    Ok(())
+}
+
 fn partner_kind(play: &Play) -> Result<PartnerKind, String> {
     match play.setting("partner") {
         None | Some("federated") => Ok(PartnerKind::Federated),
@@ -273,7 +324,7 @@ fn set(gateway: &mut gateway_role::Settings, name: &str, value: &str) -> Result<
     let to_sip = &mut gateway.domains[0].to_sip;
     match (name, value) {
         // The stage is built with it.
-        ("transport" | "srv" | "proxies" | "proves" | "partner", _) => {}
+        ("transport" | "srv" | "sip-srv" | "certificate" | "proxies" | "proves" | "partner", _) => {}
         ("message-type", "chat") => gateway.to_xmpp.kind = MessageKind::Chat,
         ("message-type", "normal") => gateway.to_xmpp.kind = MessageKind::Normal,
         ("headline", "deliver") => to_sip.headline = Headline::Deliver,
@@ -417,6 +468,8 @@ impl Machine for Watched<SipActor> {
 const TICK: Duration = Duration::from_millis(1);
 /// Where a second proxy of the same domains is, to which no gateway is linked.
 const OTHER_PROXY: &str = "203.0.113.2";
+/// Where a SIP server is that is no help.
+const FIRST_SIP: &str = "10.0.0.8";
 /// Until the link is up.
 const UNTIL_READY: Duration = Duration::from_secs(2);
 /// Requests a second that the profile lets go to a server.

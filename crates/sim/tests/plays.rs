@@ -28,6 +28,16 @@ fn sip_itself_is_spoken_as_rfc_3261_says() {
 }
 
 #[test]
+fn servers_are_found_as_rfc_3263_says() {
+    folder("rfc3263");
+}
+
+#[test]
+fn servers_are_believed_as_rfc_5922_says() {
+    folder("rfc5922");
+}
+
+#[test]
 fn texts_on_the_sip_side_are_as_rfc_3428_says() {
     folder("rfc3428");
 }

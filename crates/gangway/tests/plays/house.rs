@@ -6,8 +6,9 @@ use std::net::SocketAddr;
 use std::process::Command;
 use std::sync::Arc;
 
+use clock_types::Date;
 use net::TlsRegistry;
-use net::throwaway::Wish;
+use net::throwaway::{Authority, Issued, Wish};
 use net::tls::TlsSpec;
 use peer_role::play::Play;
 use xmpp_types::jid::DomainName;
@@ -44,7 +45,8 @@ impl House {
             let wish = Wish::dns(&[domain.to_ascii()]).xmpp_addr(&[domain.as_str()]);
             issue(&wish).identity(domain.to_ascii())
         };
-        let identities = addresses.partners.keys().map(of).collect();
+        let pool = pool_certificate(play, &authority)?;
+        let identities = addresses.partners.keys().map(of).chain([pool.identity(POOL)]).collect();
         let registry = TlsRegistry::load(TlsSpec { identities, trusts: vec![authority.trust("plays")] })
             .map_err(|errors| format!("{errors:?}"))?;
         place.write("gangway.toml", &configuration(play, addresses)?);
@@ -89,6 +91,23 @@ impl House {
     }
 }
 
+/// The SIP server's certificate as a play wants it; like each of these, it is for servers only.
+fn pool_certificate(play: &Play, authority: &Authority) -> Result<Issued, String> {
+    let wish = Wish::dns(&[POOL]);
+    let day = |day: i64| Date::from_unix_millis(day * 86_400_000);
+    let issued = match play.setting("certificate") {
+        None => authority.issue(&wish),
+        Some("expired") => authority.issue(&wish.valid(day(18_262), day(18_627))),
+        Some("of-another") => authority.issue(&Wish::dns(&["other.example"])),
+        Some("unknown") => Authority::new("Somebody").and_then(|somebody| somebody.issue(&wish)),
+        Some(other) => return Err(format!("no certificate is {other}")),
+    };
+    issued.map_err(|why| why.to_string())
+}
+
+/// What the SIP server is called.
+pub const POOL: &str = "pool.s.example";
+
 const RUN: &[&str] = &["run", "--config", "gangway.toml"];
 
 /// What a play sets, table by table.
@@ -103,7 +122,7 @@ fn of_play(play: &Play) -> Result<OfPlay, String> {
     let mut of = OfPlay::default();
     for (name, value) in &play.settings {
         let _ = match (name.as_str(), value.as_str()) {
-            ("transport" | "partner", _) => Ok(()),
+            ("transport" | "partner" | "certificate", _) => Ok(()),
             ("message-type", value) => writeln!(of.gateway, "message-type = \"{value}\""),
             ("headline", value) => writeln!(of.domain, "headlines = \"{value}\""),
             ("profile", "bare") => writeln!(of.domain, "profile = \"bare-address\""),
@@ -127,6 +146,13 @@ fn configuration(play: &Play, addresses: &Addresses) -> Result<String, String> {
     let transport = match play.setting("transport") {
         Some("udp-only") => "udp",
         of_play => of_play.unwrap_or("tcp"),
+    };
+    let (of_listener, admitted) = match transport {
+        "tls" => {
+            let admitted = format!("next-hop-name = \"{POOL}\"\ntrusted-names = [\"{POOL}\"]");
+            ("identity = \"s\"\ntrust = \"plays\"".to_owned(), admitted)
+        }
+        _ => (format!("name = \"{gateway}\""), "trusted-addresses = [\"127.0.0.0/8\"]".to_owned()),
     };
     let kind = play.setting("partner").unwrap_or("federated");
     let OfPlay { gateway: of_gateway, domain: of_domain, presence: of_presence } = of_play(play)?;
@@ -157,12 +183,12 @@ resolver = ["127.0.0.1:9"]
 [[gateway.listen]]
 transport = "{transport}"
 address = "{gateway}"
-name = "{gateway}"
+{of_listener}
 
 [[gateway.domain]]
 domain = "s.example"
 next-hop = "sip:{sip};transport={transport}"
-trusted-addresses = ["127.0.0.0/8"]
+{admitted}
 {of_domain}
 [gateway.presence]
 {of_presence}

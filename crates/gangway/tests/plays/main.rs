@@ -58,7 +58,8 @@ fn on_stage(play: &Play, text: &str) -> Result<(), String> {
 /// Tells whether a play can only be performed in virtual time, or with roles that are apart.
 fn needs_another_stage(play: &Play) -> bool {
     // Only the simulated world has a DNS, and more proxies than one.
-    let is_of_that_world = ["srv", "proxies", "proves"].iter().any(|name| play.setting(name).is_some());
+    let is_of_that_world =
+        ["srv", "sip-srv", "proxies", "proves"].iter().any(|name| play.setting(name).is_some());
     is_of_that_world
         || play.steps.iter().any(|step| match &step.act {
             Act::Wait(time) => *time > LONG,

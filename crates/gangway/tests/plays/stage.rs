@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use clock_types::Ids;
 use net::ListenerKind;
 use net::throwaway::free_addresses;
-use net_types::{Identity, ListenerId, Trust};
+use net_types::{Identity, ListenerId, TlsClient, TlsServer, Trust};
 use peer_role::play::{Fault, Heard, Play, SipLines, Stage};
 use peer_role::{Acks, Proves, Said, SipActor, SipActorSettings, Stanzas, XmppServer, XmppSettings};
 use sip_proto::endpoint::Transport;
@@ -16,7 +16,7 @@ use xmpp_types::jid::{DomainName, Jid};
 use xmpp_types::stanza;
 use xmpp_types::xml::Element;
 
-use crate::house::{Addresses, House};
+use crate::house::{Addresses, House, POOL};
 use crate::peers::{Running, XmppWish, bind, bind_at};
 use crate::support::host;
 
@@ -40,12 +40,17 @@ impl RealStage {
         let transport = match play.setting("transport") {
             None | Some("tcp") => Transport::Tcp,
             Some("udp" | "udp-only") => Transport::Udp,
+            Some("tls") => Transport::Tls,
             Some(other) => return Err(format!("SIP does not go over {other} here")),
         };
         let host = host();
         let kind = match transport {
             Transport::Udp => ListenerKind::Udp { buffer: 1 << 16 },
-            Transport::Tcp | Transport::Tls => ListenerKind::Tcp,
+            Transport::Tcp => ListenerKind::Tcp,
+            Transport::Tls => {
+                let server = TlsServer { identity: Identity(POOL.into()), trust: Trust("plays".into()) };
+                ListenerKind::DirectTls { server, alpn: Vec::new() }
+            }
         };
         let sip_socket = bind(host, kind)?;
         let mut sip_sockets = Vec::new();
@@ -76,7 +81,7 @@ impl RealStage {
             transport,
             sent_by: addresses.sip.to_string(),
             gateway: addresses.gateway,
-            tls: None,
+            tls: (transport == Transport::Tls).then(pool_towards_gateway),
         };
         sip_sockets.insert(0, sip_socket);
         let sip = Running::start(SipActor::new(settings, ids()), sip_sockets, &tls, teller(&tell))?;
@@ -188,6 +193,15 @@ fn settings(domain: &DomainName, addresses: &Addresses) -> XmppSettings {
     settings.stanzas = Stanzas::Told;
     settings.proves = Proves::Certificate;
     settings
+}
+
+fn pool_towards_gateway() -> TlsClient {
+    TlsClient {
+        name: "s.example".to_owned(),
+        identity: Some(Identity(POOL.into())),
+        trust: Trust("plays".into()),
+        alpn: Vec::new(),
+    }
 }
 
 /// The id of the pings before a play.
