@@ -1,7 +1,7 @@
 //! The demonstration, as it runs by itself and as a script drives it.
 
 use std::io::Write as _;
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 
 use crate::support::Place;
 
@@ -70,10 +70,8 @@ fn what_was_kept_passes_the_check() {
 
 /// Runs it with its temporary files in `place`.
 fn demo(place: &Place, arguments: &[&str], input: &str) -> Output {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_gangway"))
-        .arg("demo")
-        .args(arguments)
-        .current_dir(place.path("."))
+    let mut child = place
+        .command(&[&["demo"], arguments].concat())
         .env("TMPDIR", place.path("."))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
