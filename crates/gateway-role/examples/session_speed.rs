@@ -195,19 +195,7 @@ impl Site {
             connection
         });
         self.sip = Some(connection);
-        let (now, mut outputs) = (self.now, Vec::with_capacity(messages.len() * 2));
-        let begin = processor_time();
-        for bytes in messages {
-            self.gateway.handle_event(Event::Bytes { connection, bytes }, now);
-            while let Some(output) = self.gateway.poll_output() {
-                outputs.push(output);
-            }
-        }
-        self.spent += processor_time() - begin;
-        for output in outputs {
-            self.carry_out(output);
-        }
-        self.drain();
+        self.hear(connection, messages);
     }
 
     /// What the proxy has to say comes over the link.
@@ -217,7 +205,12 @@ impl Site {
             self.of_proxy(output, &mut octets);
         }
         let Some(connection) = self.link else { return };
-        let (now, mut outputs) = (self.now, Vec::new());
+        self.hear(connection, octets);
+    }
+
+    /// Has the gateway take octets; only that is measured.
+    fn hear(&mut self, connection: ConnectionId, octets: Vec<Bytes>) {
+        let (now, mut outputs) = (self.now, Vec::with_capacity(octets.len() * 2));
         let begin = processor_time();
         for bytes in octets {
             self.gateway.handle_event(Event::Bytes { connection, bytes }, now);

@@ -19,7 +19,7 @@ use super::desk::{Desk, SessionId};
 use super::effect::{Arrived, Asker, Effect, SessionChange};
 use super::fate::Item;
 use super::learned::Fallback;
-use super::machine::{Conversation, Ended, Leg, Output};
+use super::machine::{Conversation, Ended, Leg, Output, Said};
 use super::pair::Pair;
 use super::settings::Dialect;
 use super::typing::Understands;
@@ -362,30 +362,33 @@ impl Entry {
             }
             SessionOutput::Request { key, request } => self.hear_request(key, request, desk, now),
             SessionOutput::Response(response) => {
-                let inside = std::mem::replace(&mut carried.inside, Inside::Nothing);
-                match inside {
-                    Inside::Item => {
-                        let said = verdict::of_text(&response);
-                        self.conversation.handle_said(leg, said, &desk.pace, now);
-                    }
-                    Inside::Typing => self.typed(leg, verdict::wants_no_typing(&response), desk, now),
-                    Inside::Told => self.typed(leg, false, desk, now),
-                    Inside::Nothing => {}
-                }
+                let said = || verdict::of_text(&response);
+                self.answered(index, said, || verdict::wants_no_typing(&response), desk, now);
             }
             SessionOutput::RequestFailed(failure) => {
-                let inside = std::mem::replace(&mut carried.inside, Inside::Nothing);
-                match inside {
-                    Inside::Item => {
-                        let said = verdict::of_lost_text(&failure);
-                        self.conversation.handle_said(leg, said, &desk.pace, now);
-                    }
-                    Inside::Typing => self.typed(leg, failure.may_have_arrived(), desk, now),
-                    Inside::Told => self.typed(leg, false, desk, now),
-                    Inside::Nothing => {}
-                }
+                let said = || verdict::of_lost_text(&failure);
+                self.answered(index, said, || failure.may_have_arrived(), desk, now);
             }
             SessionOutput::Ended(end) => self.ended(index, end, desk, now),
+        }
+    }
+
+    /// What we asked in a session is over: what it is worth depends on what it was about.
+    fn answered(
+        &mut self,
+        index: usize,
+        said: impl FnOnce() -> Said,
+        is_typing_unwanted: impl FnOnce() -> bool,
+        desk: &mut Desk,
+        now: Now,
+    ) {
+        let carried = &mut self.sessions[index];
+        let leg = carried.leg;
+        match std::mem::replace(&mut carried.inside, Inside::Nothing) {
+            Inside::Item => self.conversation.handle_said(leg, said(), &desk.pace, now),
+            Inside::Typing => self.typed(leg, is_typing_unwanted(), desk, now),
+            Inside::Told => self.typed(leg, false, desk, now),
+            Inside::Nothing => {}
         }
     }
 
