@@ -99,8 +99,8 @@ pub struct Subscriber {
     wanted: bool,
     /// Failures in a row.
     failures: u8,
-    /// Whether a dialog that had hardly begun was ended, and replaced at once.
-    hurried: bool,
+    /// When a dialog that the notifier had ended was last replaced at once.
+    replaced: Option<Moment>,
     /// Seconds to ask for: the peer may want more than the settings say (423).
     expires: u32,
     outputs: VecDeque<SubscriberOutput>,
@@ -136,7 +136,7 @@ impl Subscriber {
             state: State::Over,
             wanted: false,
             failures: 0,
-            hurried: false,
+            replaced: None,
             expires,
             outputs: VecDeque::new(),
         }

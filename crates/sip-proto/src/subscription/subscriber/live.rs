@@ -20,8 +20,6 @@ pub(super) struct Live {
     pub(super) pending: bool,
     /// Whether the user knows that it is pending.
     pub(super) said_pending: bool,
-    /// When it began.
-    since: Moment,
     pub(super) expires: Moment,
     /// When to refresh; when it is being left, until when the last NOTIFY may come (Timer N).
     pub(super) refresh: Moment,
@@ -38,7 +36,6 @@ impl Live {
             dialog: Packed::new(dialog),
             pending,
             said_pending: false,
-            since: now.moment,
             expires,
             refresh: expires,
             under_way: false,
@@ -138,10 +135,7 @@ impl Subscriber {
         if !self.wanted {
             return self.gone();
         }
-        let is_young = match &self.state {
-            State::Live(live) => now.moment < live.since + seconds(GRANTED_MIN),
-            State::Resting(_) | State::Asking(_) | State::Over => false,
-        };
+        let is_hasty = self.replaced.is_some_and(|at| now.moment < at + seconds(GRANTED_MIN));
         self.outputs.push_back(SubscriberOutput::Forget);
         match reason {
             Some("rejected") => self.refuse("the user does not allow it (rejected)".to_owned()),
@@ -159,9 +153,9 @@ impl Subscriber {
                 self.wanted = false;
                 self.outputs.push_back(SubscriberOutput::Frozen);
             }
-            Some("deactivated" | "timeout") if self.failures == 0 && !(is_young && self.hurried) => {
+            Some("deactivated" | "timeout") if self.failures == 0 && !is_hasty => {
                 // Once at once; whoever does so again and again is a failing peer, also if it allows it in between.
-                self.hurried = is_young;
+                self.replaced = Some(now.moment);
                 self.failures = 1;
                 self.ask(ids);
             }
