@@ -11,6 +11,7 @@ use sip_proto::endpoint::{Failure, ServerKey};
 use sip_proto::subscription::{Asked, Content, Notifier, NotifierEnd, NotifierOutput};
 use sip_types::header::ContentType;
 use sip_types::{HeaderText, Request, Response, Token};
+use translate::Loss;
 use translate::presence::{PIDF_TYPE, Resource, document, in_words, language, nick_element};
 use xmpp_types::stanza::{self, PresenceType};
 use xmpp_types::stanza_error::{StanzaCondition, StanzaError};
@@ -291,7 +292,7 @@ impl Inward {
                     self.resources.reserve_exact(1);
                     self.resources.push(resource);
                 }
-                None => {}
+                None => desk.lost(DIRECTION, &self.pair, [Loss::OtherContacts].into_iter().collect()),
             },
         }
         if first || self.resources != before {

@@ -395,3 +395,18 @@ fn each_direction_is_cancelled_by_itself() {
         ]
     );
 }
+
+#[test]
+fn more_resources_than_are_remembered_are_told_to_the_operator() {
+    let (mut world, _) = watched();
+    world.notices.clear();
+
+    for n in 0..40 {
+        world
+            .xmpp(&format!("<presence xmlns='jabber:server' from='ann@x.example/r{n}' to='bob@s.example'/>"));
+    }
+    world.pass(6000);
+
+    let lost = world.notices.iter().filter(|notice| notice.to_string().contains("OtherContacts")).count();
+    assert_eq!(lost, 9, "{:?}", world.notices);
+}

@@ -164,16 +164,16 @@ impl Reading<'_> {
     /// An address of another kind (`tel:`, `urn:uuid:`) says nothing; one without a scheme is read as well.
     pub(super) fn about(&self, entity: Option<&str>) -> Result<(), Box<Refusal>> {
         let Some(entity) = entity.map(str::trim).filter(|entity| !entity.is_empty()) else { return Ok(()) };
-        let bare = |address: &str| {
-            let jid = sip_to_jid(&Uri::parse(format!("sip:{address}")).ok()?).ok()?;
-            jid.local().is_some().then(|| jid.to_bare())
+        let address = match entity.split_once(':') {
+            Some((scheme, rest)) if SCHEMES.iter().any(|known| scheme.eq_ignore_ascii_case(known)) => rest,
+            _ => entity,
         };
-        let named = match entity.split_once(':') {
-            Some((scheme, rest)) if SCHEMES.iter().any(|known| scheme.eq_ignore_ascii_case(known)) => {
-                bare(rest)
-            }
-            _ => bare(entity),
-        };
+        // Most write it as it is.
+        if address == self.user.bare_str() {
+            return Ok(());
+        }
+        let jid = Uri::parse(format!("sip:{address}")).ok().and_then(|uri| sip_to_jid(&uri).ok());
+        let named = jid.filter(|jid| jid.local().is_some()).map(|jid| jid.to_bare());
         match named {
             Some(named) if named != self.user.to_bare() => {
                 Err(refused("it is about another user than the subscription"))
