@@ -47,7 +47,7 @@ impl House {
         };
         let pool = pool_certificate(play, &authority)?;
         let identities = addresses.partners.keys().map(of).chain([pool.identity(POOL)]).collect();
-        let registry = TlsRegistry::load(TlsSpec { identities, trusts: vec![authority.trust("plays")] })
+        let registry = TlsRegistry::load(TlsSpec { identities, trusts: vec![authority.trust("all")] })
             .map_err(|errors| format!("{errors:?}"))?;
         place.write("gangway.toml", &configuration(play, addresses)?);
         let mut house = Self { running: place.start(RUN), place };
@@ -150,7 +150,7 @@ fn configuration(play: &Play, addresses: &Addresses) -> Result<String, String> {
     let (of_listener, admitted) = match transport {
         "tls" => {
             let admitted = format!("next-hop-name = \"{POOL}\"\ntrusted-names = [\"{POOL}\"]");
-            ("identity = \"s\"\ntrust = \"plays\"".to_owned(), admitted)
+            ("identity = \"s\"\ntrust = \"all\"".to_owned(), admitted)
         }
         _ => (format!("name = \"{gateway}\""), "trusted-addresses = [\"127.0.0.0/8\"]".to_owned()),
     };

@@ -48,7 +48,7 @@ impl RealStage {
             Transport::Udp => ListenerKind::Udp { buffer: 1 << 16 },
             Transport::Tcp => ListenerKind::Tcp,
             Transport::Tls => {
-                let server = TlsServer { identity: Identity(POOL.into()), trust: Trust("plays".into()) };
+                let server = TlsServer { identity: Identity(POOL.into()), trust: Trust("all".into()) };
                 ListenerKind::DirectTls { server, alpn: Vec::new() }
             }
         };
@@ -186,7 +186,7 @@ fn teller(tell: &Sender<(Instant, Said)>) -> impl FnMut(Said) + Send + 'static {
 }
 
 fn settings(domain: &DomainName, addresses: &Addresses) -> XmppSettings {
-    let (identity, trust) = (Identity(domain.to_ascii().into()), Trust("plays".into()));
+    let (identity, trust) = (Identity(domain.to_ascii().into()), Trust("all".into()));
     let mut settings = XmppSettings::new(domain.clone(), identity, trust);
     let ours = DomainName::parse("s.example").expect("it is a domain");
     settings.hosts = BTreeMap::from([(ours, addresses.proxy.to_string())]);
@@ -199,7 +199,7 @@ fn pool_towards_gateway() -> TlsClient {
     TlsClient {
         name: "s.example".to_owned(),
         identity: Some(Identity(POOL.into())),
-        trust: Trust("plays".into()),
+        trust: Trust("all".into()),
         alpn: Vec::new(),
     }
 }
