@@ -251,3 +251,17 @@ fn where_there_is_no_tcp_documents_are_shortened_to_what_a_datagram_holds_and_th
     assert!(!short.contains("<note>") && short.contains("ID-device-7"), "{short}");
     assert!(world.notices.iter().any(|notice| notice.to_string().contains("lost {Length, OtherContacts}")));
 }
+
+#[test]
+fn a_document_in_an_answer_that_cannot_be_read_costs_nothing_but_itself() {
+    let (mut world, request) = asking();
+
+    grant_with(&mut world, &request, "ms-piggyback-cseq: 1\r\n", "<!DOCTYPE a><presence/>");
+
+    assert_eq!(heard(&mut world), ["subscribed bob@s.example"]);
+    let trouble = world.gateway.watches(None, world.now)[0].trouble.clone();
+    assert!(trouble.unwrap().contains("Bad presence document"));
+    notify(&mut world, &request, 2, "active;expires=3600", &open("0", ""));
+    assert_eq!(heard(&mut world), ["available bob@s.example/0"]);
+    assert_eq!(world.gateway.watches(None, world.now)[0].trouble, None);
+}

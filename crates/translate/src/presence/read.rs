@@ -221,7 +221,7 @@ fn pidf(root: &Element, reading: &mut Reading<'_>) -> Result<(), Box<Refusal>> {
     for tuple in root.elements().filter(|child| child.is("tuple", ns::PIDF)) {
         let id = tuple.attr("id").unwrap_or_default();
         let address = id.strip_prefix("ID-");
-        let name = Some(address.unwrap_or(id)).filter(|name| (1..=NAME_MAX).contains(&name.len()));
+        let name = Some(address.unwrap_or(id)).filter(|name| is_resource(name, reading.user));
         if let Some((available, statuses)) = state(tuple, person, root, reading) {
             let (name, is_label) = (name.map(str::to_owned), address.is_none());
             reading.push(Resource { name, is_label, available, statuses });
@@ -271,6 +271,13 @@ fn state(
         statuses.push(Status::plain(label));
     }
     Some((is_open.then_some(available), statuses))
+}
+
+/// Tells whether a name can be that of a resource: two that cannot would both be shown as their user, and each would
+/// come and go in the other's place.
+fn is_resource(name: &str, user: &Jid) -> bool {
+    let is_plain = name.bytes().all(|octet| octet.is_ascii_graphic());
+    (1..=NAME_MAX).contains(&name.len()) && (is_plain || user.with_resource(name).is_ok())
 }
 
 /// Returns the first activity in an element (RFC 4480 §3.2, and the draft before it).

@@ -269,6 +269,15 @@ fn several_tuples_of_one_name_are_one_device_and_a_name_has_a_length() {
 }
 
 #[test]
+fn names_that_no_resource_can_have_are_those_of_the_user_himself() {
+    let tuple = |id: &str| format!("<tuple id='{id}'><status><basic>open</basic></status></tuple>");
+    let seen = pidf(&[tuple("\u{202e}pc"), tuple("\u{200b}\u{fff9}"), tuple("Büro"), tuple("x")].concat());
+    let names: Vec<_> = seen.resources.iter().map(|known| known.name.as_deref()).collect();
+
+    assert_eq!(names, [None, Some("Büro"), Some("x")]);
+}
+
+#[test]
 fn a_text_has_the_language_of_what_it_stands_in() {
     let note = "<tuple id='a'><status><basic>open</basic></status><note>Weg</note><note xml:lang='en'>Out</note></tuple>";
     let body = |lang: &str| format!("<presence xmlns='urn:ietf:params:xml:ns:pidf'{lang}>{note}</presence>");
