@@ -232,7 +232,8 @@ impl Subscriber {
         ids: &mut Ids,
     ) {
         if let Err(response) = self.take_into_dialog(notify, now) {
-            return self.respond(key, response);
+            self.respond(key, response);
+            return self.heed_old_number(notify, now, ids);
         }
         let content = Content::of(notify).filter(|_| refusal.is_none());
         let response = refusal.unwrap_or_else(|| Box::new(self.accept(notify)));
@@ -277,7 +278,9 @@ impl Subscriber {
             // A second fork is not kept (RFC 6665 §4.1.4 leaves it to the package).
             State::Live(live) => {
                 let taken = live.dialog.with(|dialog| dialog.handle_request(notify));
-                taken.map_err(|refusal| answer(refusal.status()))
+                taken.map_err(|refusal| answer(refusal.status()))?;
+                live.heard = now.moment;
+                Ok(())
             }
             State::Resting(_) | State::Over => Err(answer(481)),
         }

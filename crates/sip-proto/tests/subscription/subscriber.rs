@@ -142,6 +142,16 @@ fn what_is_pending_is_said_once_and_what_is_allowed_is_shown() {
 }
 
 #[test]
+fn a_notifier_that_counts_anew_is_asked_in_another_dialog() {
+    let mut world = World::live();
+    world.hears("active", "busy", 5, 100).expect(&["respond 200", "notified busy"]);
+
+    // It may have been overtaken.
+    world.hears("active", "late", 2, 131).expect(&["respond 500"]);
+    world.hears("active", "new", 3, 132).expect(&["respond 500", "forget", "SUBSCRIBE 1 3600"]);
+}
+
+#[test]
 fn a_notify_may_come_before_the_answer() {
     let mut world = World::asking();
 

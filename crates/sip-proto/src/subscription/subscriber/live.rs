@@ -16,6 +16,8 @@ const GRANTED_MIN: u32 = 30;
 #[derive(Debug)]
 pub(super) struct Live {
     pub(super) dialog: Packed,
+    /// When a NOTIFY was taken last.
+    pub(super) heard: Moment,
     /// Nobody has allowed it yet.
     pub(super) pending: bool,
     /// Whether the user knows that it is pending.
@@ -34,6 +36,7 @@ impl Live {
         let expires = now.moment + lives;
         Self {
             dialog: Packed::new(dialog),
+            heard: now.moment,
             pending,
             said_pending: false,
             expires,
@@ -192,6 +195,21 @@ impl Subscriber {
                 let asked = response.headers().retry_after().ok().flatten().map(seconds);
                 self.fail(Trouble::Status(status, response.reason().to_owned()), asked, now);
             }
+        }
+    }
+
+    /// A NOTIFY with a number that was passed already has been refused. It may have been overtaken; but when none of before
+    /// can be under way any more its notifier counts anew, and would be refused for ever: another dialog is needed.
+    ///
+    /// COMPAT(Kamailio, 5.6): after a restart it counts on from when the dialog began (`subs_db_mode` 1).
+    pub(super) fn heed_old_number(&mut self, notify: &Request, now: Now, ids: &mut Ids) {
+        let State::Live(live) = &self.state else { return };
+        let dialog = live.dialog.unpack();
+        let passed = dialog.parts().remote_seq.is_some_and(|last| notify.cseq().number < last);
+        let overtaken = now.moment < live.heard + self.settings.timing.lifetime();
+        if passed && !overtaken && !live.leaving && dialog.is_of(notify) {
+            self.forget();
+            self.ask(ids);
         }
     }
 
