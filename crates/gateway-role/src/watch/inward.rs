@@ -19,6 +19,7 @@ use xmpp_types::xml::Element;
 
 use super::desk::{Asker, Desk, Slot};
 use super::effect::WatchChange;
+use super::probing::{Due, Probing};
 use super::record::{Authorisation, KeptDialog, KeptWatch, WatchDirection, WatchRecord};
 use super::state::WatchState;
 use crate::conversation::Pair;
@@ -37,9 +38,9 @@ pub struct Inward {
     nick: Option<Box<str>>,
     /// When anything was heard of them.
     heard: Option<Now>,
-    /// When the XMPP user was last asked for permission, and his server for his presence.
+    /// When the XMPP user was last asked for permission.
     asked: Option<Moment>,
-    probed: Option<Moment>,
+    probing: Probing,
     /// Until when somebody who asked once waits for what is not known.
     polled_until: Option<Moment>,
     trouble: Option<Box<str>>,
@@ -64,8 +65,6 @@ const GIVEN_UP: u32 = 30;
 const ASKED_ENOUGH: Duration = Duration::from_secs(3600);
 /// How long what is known is fresh, so that a refresh asks no server.
 const FRESH: Duration = Duration::from_secs(900);
-/// How long a server has to answer a probe before it is probed again.
-const PROBED_ENOUGH: Duration = Duration::from_secs(30);
 
 impl Inward {
     pub fn new(slot: Slot, pair: &Arc<Pair>) -> Self {
@@ -78,7 +77,7 @@ impl Inward {
             nick: None,
             heard: None,
             asked: None,
-            probed: None,
+            probing: Probing::default(),
             polled_until: None,
             trouble: None,
             owes_farewell: false,
@@ -270,6 +269,7 @@ impl Inward {
             return;
         }
         resource.compact();
+        self.probing.heard();
         let heard_before = self.heard.replace(now);
         if self.trouble.take().is_some() {
             desk.changed(DIRECTION, &self.pair, WatchChange::Works);
@@ -338,6 +338,12 @@ impl Inward {
                 notifier.handle_timeout(now);
             }
         }
+        if let Some(due) = self.probing.take_due(now.moment).filter(|_| self.is_seen()) {
+            self.send_probe(desk, now);
+            if due == Due::Silent {
+                self.presume_gone(desk, now);
+            }
+        }
         if self.polled_until.is_some_and(|until| until <= now.moment) {
             self.answer_polls(desk, now);
         }
@@ -347,7 +353,9 @@ impl Inward {
     pub fn poll_timeout(&self) -> Option<Moment> {
         self.notifiers
             .iter()
-            .fold(self.polled_until, |first, notifier| earliest(first, notifier.poll_timeout()))
+            .fold(earliest(self.polled_until, self.probing.poll_timeout()), |first, notifier| {
+                earliest(first, notifier.poll_timeout())
+            })
     }
 
     pub const fn pair(&self) -> &Arc<Pair> {
@@ -409,7 +417,7 @@ impl Inward {
     /// Asks the server for what is not known, or not known to be true any more.
     fn refresh(&mut self, desk: &mut Desk, now: Now) {
         // What came by itself after a restart may not be all there is.
-        let is_fresh = |heard: Now| self.probed.is_some() && now.moment < heard.moment + FRESH;
+        let is_fresh = |heard: Now| self.probing.has_asked() && now.moment < heard.moment + FRESH;
         if !self.heard.is_some_and(is_fresh) {
             self.probe(desk, now);
         }
@@ -420,10 +428,14 @@ impl Inward {
         if !self.is_granted() || self.notifiers.is_empty() {
             return;
         }
-        if self.probed.is_none_or(|probed| probed + PROBED_ENOUGH <= now.moment) {
-            self.probed = Some(now.moment);
-            desk.stanza(&self.pair, self.stanza(PresenceType::Probe));
+        if self.probing.may_ask(now.moment) {
+            self.send_probe(desk, now);
         }
+    }
+
+    fn send_probe(&mut self, desk: &mut Desk, now: Now) {
+        self.probing.asked(now.moment, &mut desk.ids);
+        desk.stanza(&self.pair, self.stanza(PresenceType::Probe));
     }
 
     fn stanza(&self, kind: PresenceType) -> Element {

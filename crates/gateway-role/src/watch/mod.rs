@@ -21,6 +21,7 @@ mod effect;
 mod errands;
 mod inward;
 mod outward;
+mod probing;
 mod reach;
 mod record;
 mod settings;

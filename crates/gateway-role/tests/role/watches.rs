@@ -298,6 +298,61 @@ fn case_66_a_restart_goes_on_with_its_dialogs() {
     assert_eq!(heard(&mut world), ["available bob@s.example/pc"]);
 }
 
+/// Ann had allowed Bob, who watches, when the gateway died; it has started again and asked for her once.
+fn watched_after_a_crash() -> World {
+    let mut world = World::new();
+    subscribe(&mut world, 1, "", "Expires: 3600\r\n");
+    let pending = world.expect_sip();
+    world.answer(&pending, "200 OK");
+    presence(&mut world, "subscribed", "");
+    let active = world.expect_sip();
+    world.answer(&active, "200 OK");
+    let mut world = World::after(left(world.all_is_stored()));
+    assert_eq!(heard(&mut world), ["probe bob@s.example"]);
+    world.expect_no_sip();
+    world
+}
+
+#[test]
+fn a_probe_whose_answer_is_lost_is_repeated() {
+    let mut world = watched_after_a_crash();
+
+    world.pass(5_000);
+    assert_eq!(heard(&mut world), ["probe bob@s.example"]);
+    world.pass(15_000);
+    assert_eq!(heard(&mut world), ["probe bob@s.example"]);
+    presence(&mut world, "", "<show>dnd</show>");
+    let news = world.expect_sip();
+    world.answer(&news, "200 OK");
+    assert!(news.contains("dnd"), "{news}");
+    world.pass(600_000);
+
+    assert_eq!(heard(&mut world), [""; 0]);
+    world.expect_no_sip();
+}
+
+#[test]
+fn whose_server_is_silent_for_a_minute_is_not_there_until_it_speaks() {
+    let mut world = watched_after_a_crash();
+
+    world.pass(5_000);
+    world.pass(15_000);
+    world.pass(38_000);
+    let news = world.expect_sip();
+    world.answer(&news, "200 OK");
+    assert!(news.contains("<basic>closed</basic>"), "{news}");
+    world.pass(75_000);
+    world.pass(150_000);
+    world.pass(300_000);
+    assert_eq!(heard(&mut world).len(), 6);
+    world.pass(900_000);
+    assert_eq!(heard(&mut world), [""; 0]);
+    presence(&mut world, "", "");
+    let news = world.expect_sip();
+
+    assert!(news.contains("<basic>open</basic>"), "{news}");
+}
+
 #[test]
 fn a_device_that_goes_while_we_are_down_is_gone_afterwards() {
     let (mut world, request) = watching();

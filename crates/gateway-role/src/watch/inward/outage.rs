@@ -6,7 +6,7 @@ use clock_types::Now;
 use xmpp_types::stanza::PresenceType;
 use xmpp_types::xml::Element;
 
-use super::{DIRECTION, Desk, Inward, WatchChange};
+use super::{DIRECTION, Desk, Inward, Probing, WatchChange};
 use crate::conversation::Pair;
 
 impl Inward {
@@ -25,6 +25,12 @@ impl Inward {
         let why = format!("the servers of {} cannot be reached", self.pair.xmpp.domain());
         desk.changed(DIRECTION, &self.pair, WatchChange::Failing(why.clone()));
         self.trouble = Some(why.into());
+        self.ask_no_more();
+        self.presume_gone(desk, now);
+    }
+
+    /// Whoever could say that he is there does not.
+    pub(super) fn presume_gone(&mut self, desk: &mut Desk, now: Now) {
         let news = !self.resources.is_empty() || self.heard.is_none();
         self.resources.clear();
         self.heard = Some(now);
@@ -34,9 +40,14 @@ impl Inward {
         }
     }
 
+    /// What is not answered by now is for the next process to ask, or for when the server is back.
+    pub fn ask_no_more(&mut self) {
+        self.probing.heard();
+    }
+
     /// The XMPP user's server can be reached again, or is after a start: it is asked whatever it was asked before.
     pub fn ask_anew(&mut self, desk: &mut Desk, now: Now) {
-        self.probed = None;
+        self.probing = Probing::default();
         self.probe(desk, now);
     }
 }

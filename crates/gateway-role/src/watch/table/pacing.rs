@@ -60,6 +60,7 @@ impl Watches {
     pub fn handle_stop(&mut self, now: Now) {
         self.errands = Errands::default();
         self.end_rounds();
+        self.inward.values_mut().for_each(|watch| watch.ask_no_more());
         let watched = self.inward.iter().filter(|(_, watch)| watch.is_watched());
         let watched: Vec<(Slot, DomainName)> =
             watched.map(|(slot, watch)| (*slot, watch.pair().sip.domain().clone())).collect();
