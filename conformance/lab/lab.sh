@@ -111,6 +111,8 @@ render() {
     cat /usr/share/kamailio/db_sqlite/standard-create.sql /usr/share/kamailio/db_sqlite/presence-create.sql \
       | sqlite3 "$data/sip/presence.sqlite" || die "cannot create the presence database"
     mkdir -p "$data/sip/text" && cp /usr/share/kamailio/dbtext/kamailio/{version,presentity,active_watchers,watchers} "$data/sip/text"
+    # It writes no sender, and does not read such a line again.
+    sed -i 's/ sender(string) / sender(string,null) /' "$data/sip/text/presentity"
   fi
 }
 

@@ -1,5 +1,5 @@
 """The servers around the gateway, started and stopped by lab/lab.sh."""
-import os, shutil, socket, subprocess, tempfile, time
+import os, shutil, signal, socket, subprocess, tempfile, time
 
 HERE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lab")
 
@@ -51,6 +51,12 @@ class Lab:
 
     def stop(self, *services):
         self.script("stop", *services)
+
+    def kill(self, service):
+        """kill -9 of a service and its children, as a power cut would."""
+        with open(os.path.join(self.run, "run", service + ".pid")) as file:
+            os.killpg(int(file.read().split()[0]), signal.SIGKILL)
+        self.stop(service)
 
     def restart(self, *services, **settings):
         self.stop(*services)
