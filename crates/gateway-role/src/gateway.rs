@@ -24,7 +24,7 @@ use crate::record::{NotStored, Record, Recovered, Ticket};
 use crate::settings::Settings;
 use crate::unknown::Unknown;
 use crate::watch::{WatchCount, WatchRequest, WatchState, Watches};
-use crate::watching::{Unsaid, Unshown};
+use crate::watching::{Unkept, Unsaid, Unshown};
 use crate::written::Written;
 
 /// What the gateway wants done, in order.
@@ -106,6 +106,7 @@ pub struct Gateway {
     pub(crate) unstored: BTreeMap<Ticket, (usize, ReceivedId)>,
     pub(crate) unshown: Unshown,
     pub(crate) unsaid: Unsaid,
+    pub(crate) unkept: Unkept,
     stopping: Option<Moment>,
     stopped: bool,
     pub(crate) outputs: VecDeque<Output>,
@@ -152,6 +153,7 @@ impl Gateway {
             unstored: BTreeMap::new(),
             unshown: Unshown::default(),
             unsaid: Unsaid::default(),
+            unkept: Unkept::default(),
             links,
             to_xmpp: ToXmpp::new(settings.delivery),
             to_sip: ToSip::new(settings.delivery),
@@ -261,6 +263,7 @@ impl Gateway {
         self.to_sip.handle_timeout(now);
         self.conversations.handle_timeout(now);
         self.watches.handle_timeout(now);
+        self.keep_again(now);
         self.answer_for_refused(now);
         self.pump(now);
     }
@@ -274,6 +277,7 @@ impl Gateway {
         let sip = earliest(self.endpoint.poll_timeout(), self.links.poll_timeout());
         let delivery = earliest(self.to_xmpp.poll_timeout(), self.to_sip.poll_timeout());
         let waiting = earliest(self.unknown.poll_timeout(), self.stopping);
+        let waiting = earliest(waiting, self.unkept.poll_timeout());
         let users = earliest(self.conversations.poll_timeout(), self.watches.poll_timeout());
         earliest(earliest(sip, delivery), earliest(users, waiting))
     }

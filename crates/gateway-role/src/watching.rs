@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clock_types::Now;
+use clock_types::{Moment, Now};
 use sip_proto::endpoint::{ServerKey, Source};
 use sip_types::{Method, Request};
 use xmpp_proto::link::ReceivedId;
@@ -108,7 +108,68 @@ impl Unsaid {
     }
 }
 
+/// Records of watches until the disk has them: those that it could not take are offered again, in their order. A stanza whose
+/// record is not stored stays unsettled, holds up the acknowledgement of all that follows, and would come again much later.
+#[derive(Debug, Default)]
+pub(crate) struct Unkept {
+    under_way: BTreeMap<Ticket, WatchRecord>,
+    waiting: BTreeMap<Ticket, WatchRecord>,
+    again: Option<Moment>,
+}
+
+/// Until a disk that could not take a record is tried again.
+const DISK_RESTS: Duration = Duration::from_secs(2);
+/// Records that wait for the disk; further ones are lost with the process.
+const UNKEPT_MAX: usize = 100_000;
+
+impl Unkept {
+    /// Takes a record; gives it back if it may go to the disk now.
+    fn begin(&mut self, ticket: Ticket, record: WatchRecord) -> Option<WatchRecord> {
+        if self.waiting.is_empty() {
+            self.under_way.insert(ticket, record.clone());
+            return Some(record);
+        }
+        if self.waiting.len() < UNKEPT_MAX {
+            self.waiting.insert(ticket, record);
+        }
+        None
+    }
+
+    /// Learns what became of a record.
+    fn end(&mut self, ticket: Ticket, is_stored: bool, now: Now) {
+        if let Some(record) = self.under_way.remove(&ticket)
+            && !is_stored
+        {
+            self.waiting.insert(ticket, record);
+            self.again.get_or_insert(now.moment + DISK_RESTS);
+        }
+    }
+
+    /// Returns what to offer to the disk again.
+    fn take_due(&mut self, now: Now) -> BTreeMap<Ticket, WatchRecord> {
+        if self.again.is_none_or(|again| again > now.moment) {
+            return BTreeMap::new();
+        }
+        self.again = None;
+        let due = std::mem::take(&mut self.waiting);
+        self.under_way.extend(due.iter().map(|(ticket, record)| (*ticket, record.clone())));
+        due
+    }
+
+    /// Returns when to call [`Gateway::keep_again`].
+    pub(crate) const fn poll_timeout(&self) -> Option<Moment> {
+        self.again
+    }
+}
+
 impl Gateway {
+    /// Offers to the disk again what it could not take.
+    pub(crate) fn keep_again(&mut self, now: Now) {
+        for (ticket, record) in self.unkept.take_due(now) {
+            self.outputs.push_back(Output::Record { ticket, record: Record::Watch(Box::new(record)) });
+        }
+    }
+
     /// Takes a presence stanza. What it changes for good is on disk before the link hears that it is settled, so that a
     /// permission that a user gave is not lost with the process.
     pub(crate) fn handle_presence_stanza(
@@ -136,9 +197,12 @@ impl Gateway {
         self.unstored.insert(Ticket(FIRST_TICKET + self.next_watch_ticket - 1), (link, n));
     }
 
-    /// Learns what became of a record of a watch: one that could not be kept is repeated by what comes next.
+    /// Learns what became of a record of a watch.
     pub(crate) fn watch_stored(&mut self, ticket: Ticket, stored: &Result<(), NotStored>, now: Now) {
-        if let (Some((link, n)), Ok(())) = (self.unstored.remove(&ticket), stored) {
+        self.unkept.end(ticket, stored.is_ok(), now);
+        if stored.is_ok()
+            && let Some((link, n)) = self.unstored.remove(&ticket)
+        {
             self.links.settle(link, n, now);
         }
         for effect in self.unsaid.end(ticket) {
@@ -240,10 +304,12 @@ impl Gateway {
             Effect::Record(record) => {
                 let ticket = Ticket(FIRST_TICKET + self.next_watch_ticket);
                 self.next_watch_ticket += 1;
+                // A disk that is full keeps nobody from seeing: then nothing waits for it.
+                let Some(record) = self.unkept.begin(ticket, record) else { return };
                 match &record {
                     WatchRecord::Shown { pair, .. } => self.unshown.begin(pair, ticket),
                     WatchRecord::Dialog { direction: WatchDirection::Inward, .. } => {
-                        self.unsaid.begin(ticket)
+                        self.unsaid.begin(ticket);
                     }
                     _ => {}
                 }

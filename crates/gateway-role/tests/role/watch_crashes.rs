@@ -91,3 +91,22 @@ fn what_comes_by_itself_after_a_restart_may_not_be_all() {
     subscribe(&mut world, 2, "", "Expires: 600\r\n");
     assert_eq!(heard(&mut world), ["probe bob@s.example"]);
 }
+
+#[test]
+fn what_a_full_disk_could_not_take_is_offered_again_in_its_order() {
+    let (mut world, _) = watched();
+    world.all_is_stored();
+    let first = presence(&mut world, "unsubscribed", "");
+    world.refuse_records();
+    let ended = world.expect_sip();
+    world.answer(&ended, "200 OK");
+    subscribe(&mut world, 9, "", "Expires: 600\r\n");
+    let second = presence(&mut world, "subscribed", "");
+    assert!(!world.is_settled(first) && !world.is_settled(second), "nothing is kept yet");
+
+    world.pass(2000);
+    let left = left(world.all_is_stored());
+    assert!(world.is_settled(first) && world.is_settled(second));
+    // The watch is as the last word left it.
+    assert_eq!(left.watches[0].authorisation, gateway_role::Authorisation::Granted);
+}

@@ -165,6 +165,15 @@ impl World {
         self.drain();
     }
 
+    /// The disk is full: it takes nothing of what it was given.
+    pub fn refuse_records(&mut self) {
+        for (ticket, _) in std::mem::take(&mut self.records) {
+            let refusal = Err(NotStored { reason: "disk full".to_owned() });
+            self.gateway.handle_stored(ticket, refusal, self.now);
+        }
+        self.drain();
+    }
+
     /// The disk has everything that it was given, in order; returns it.
     /// The disk has everything; returns what it got since this was asked before.
     pub fn all_is_stored(&mut self) -> Vec<Record> {
