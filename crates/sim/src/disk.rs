@@ -28,7 +28,7 @@ impl Disk {
     /// Makes the oldest waiting record durable, or refuses it.
     pub fn commit_next(&mut self) -> Option<(Ticket, Result<(), NotStored>)> {
         let (ticket, record) = self.waiting.pop_front()?;
-        if self.full && matches!(record, Record::Accepted(_)) {
+        if self.full && matches!(record, Record::Accepted(_) | Record::Watch(_)) {
             return Some((ticket, Err(NotStored { reason: "disk full".to_owned() })));
         }
         self.apply(record);
