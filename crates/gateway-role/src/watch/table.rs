@@ -128,6 +128,9 @@ impl Watches {
             Some(PresenceType::Subscribed) => {
                 self.hear_nick(&pair, presence);
                 self.with_inward(&pair, |watch, desk| watch.handle_subscribed(desk, now));
+                if self.inward_by_pair.contains_key(&pair.key) {
+                    self.look_after(Some(pair.xmpp.domain()), None, now);
+                }
             }
             Some(PresenceType::Unsubscribed) => {
                 self.with_inward(&pair, |watch, desk| watch.handle_unsubscribed(desk, now));
