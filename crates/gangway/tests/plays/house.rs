@@ -120,6 +120,9 @@ struct OfPlay {
 
 fn of_play(play: &Play) -> Result<OfPlay, String> {
     let mut of = OfPlay::default();
+    if play.setting("check-interval").is_none() {
+        of.presence.push_str("check-interval = \"0 ms\"\n");
+    }
     for (name, value) in &play.settings {
         let _ = match (name.as_str(), value.as_str()) {
             ("transport" | "partner" | "certificate", _) => Ok(()),
@@ -132,7 +135,8 @@ fn of_play(play: &Play) -> Result<OfPlay, String> {
             ("profile", value) => writeln!(of.domain, "profile = \"{value}\""),
             ("body-max", octets) => writeln!(of.domain, "body-size = {octets}"),
             ("adopt-probes" | "watched", value) => writeln!(of.presence, "{name} = {value}"),
-            ("expires" | "expires-min" | "expires-max" | "pace" | "stale-time" | "restart-spread", value) => {
+            ("expires" | "expires-min" | "expires-max" | "pace" | "stale-time" | "restart-spread", value)
+            | ("check-interval", value) => {
                 writeln!(of.presence, "{name} = \"{value}\"")
             }
             (name, value) => return Err(format!("there is no setting {name} {value}")),
