@@ -156,7 +156,7 @@ impl Role for Inside {
     fn handle_command(&mut self, command: Command, now: Now) {
         match command {
             Command::Receive(run) => self.receiving = Some(run),
-            Command::Open(_) => {}
+            Command::Open(_) | Command::Watch(_) | Command::Redial(_) => {}
             Command::Send(run, way) => {
                 let (sending, count) = Sending::begin(run, way, now);
                 self.sending = Some(sending);

@@ -22,6 +22,7 @@ pub struct Run {
     begun: Instant,
     next: AtomicU32,
     messages: Box<[Message]>,
+    arrived: AtomicU32,
     settled: AtomicU32,
     is_offered: AtomicBool,
     repeated: AtomicU32,
@@ -71,6 +72,7 @@ impl Run {
             begun: Instant::now(),
             next: AtomicU32::new(0),
             messages,
+            arrived: AtomicU32::new(0),
             settled: AtomicU32::new(0),
             is_offered: AtomicBool::new(false),
             repeated: AtomicU32::new(0),
@@ -106,7 +108,10 @@ impl Run {
 
     fn arrived_or(&self, number: u32, again: &AtomicU32) {
         match self.messages.get(number as usize) {
-            Some(message) if message.arrived.load(Relaxed) == 0 => message.arrived.store(self.now(), Relaxed),
+            Some(message) if message.arrived.load(Relaxed) == 0 => {
+                message.arrived.store(self.now(), Relaxed);
+                self.arrived.fetch_add(1, Relaxed);
+            }
             Some(_) => _ = again.fetch_add(1, Relaxed),
             None => self.strange(),
         }
@@ -133,9 +138,11 @@ impl Run {
         self.strange.fetch_add(1, Relaxed);
     }
 
-    /// Tells whether everything was offered and every sender told.
+    /// Tells whether everything was offered, has arrived or was refused, and every sender was told.
     pub fn is_over(&self) -> bool {
-        self.is_offered.load(Relaxed) && self.settled.load(Relaxed) == self.next.load(Relaxed)
+        let [next, settled, arrived, refused] =
+            [&self.next, &self.settled, &self.arrived, &self.refused].map(|count| count.load(Relaxed));
+        self.is_offered.load(Relaxed) && settled == next && arrived + refused >= next
     }
 
     /// Tells whether as long has passed as the run lasts, and `more` besides.
@@ -163,7 +170,7 @@ impl Run {
                 outcome.one_way.push(Duration::from_nanos(arrived.saturating_sub(sent)));
                 outcome.told.push(Duration::from_nanos(settled - sent));
             }
-            last = last.max(settled);
+            last = last.max(settled).max(arrived);
         }
         let first = self.messages.first().map_or(0, |message| message.sent.load(Relaxed));
         outcome.took = Duration::from_nanos(last.saturating_sub(first));

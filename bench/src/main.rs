@@ -11,14 +11,19 @@
 //! acknowledgement (XEP-0198). The generators are made of the product's own values and stream machines, and run
 //! in this process; what is measured runs in processes of its own.
 
+mod contacts;
 mod inside;
 mod ledger;
 mod measure;
 mod pacing;
+mod pairs;
 mod peer;
+mod phones;
+mod presence;
 mod process;
 mod prosody;
 mod report;
+mod scale;
 mod sessions;
 mod sip;
 mod site;
@@ -46,7 +51,7 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 /// Measures gangway on loopback, beside Kamailio's plain relay.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// About ten seconds: asserts that every message arrives, and measures nothing to rely on.
+    /// About two minutes: asserts that every message arrives, and measures nothing to rely on.
     #[arg(long)]
     quick: bool,
     /// The binary to measure; without it the one beside this program.
@@ -64,6 +69,9 @@ struct Arguments {
     /// How many idle SIP sessions are opened and held.
     #[arg(long, default_value_t = 10_000)]
     sessions: usize,
+    /// How many presence subscriptions are held each way.
+    #[arg(long, default_value_t = 100_000)]
+    subscriptions: usize,
     /// Only paths whose name contains this.
     #[arg(long, value_name = "TEXT", default_value = "")]
     only: String,
@@ -91,7 +99,7 @@ fn main() -> ExitCode {
     let mut arguments = Arguments::parse();
     if arguments.quick {
         (arguments.runs, arguments.seconds, arguments.window) = (1, 0.4, 50);
-        (arguments.streams, arguments.sessions) = (100, 100);
+        (arguments.streams, arguments.sessions, arguments.subscriptions) = (100, 100, 100);
     }
     let home = arguments
         .keep
@@ -165,6 +173,12 @@ fn measure(arguments: &Arguments, home: &Path) -> Result<Report, String> {
         }
     }
     arguments.measure_sessions(&gangway, home, &credentials, &mut report)?;
+    if arguments.wants(presence::NAME) {
+        presence::measure(arguments, &gangway, &home.join("presence"), &credentials, &mut report)?;
+    }
+    if arguments.wants(scale::NAME) {
+        report.scales = scale::measure(arguments.quick)?;
+    }
     arguments.measure_proxies(&gangway, home, &credentials, &mut report)?;
     if !arguments.quick && arguments.wants_any(&relay_names()) {
         let relay = Relay::start(kamailio, &home.join("relay"), &credentials)?;
@@ -190,7 +204,7 @@ fn site_paths<'a>(site: &'a Site, shape: Shape, words: &str) -> Vec<Measured<'a>
     let path = |(at, name): (usize, String)| {
         let (from, to) =
             if at % 2 == 0 { (&site.agent, &site.partner) } else { (&site.partner, &site.agent) };
-        Measured { name, from, way: at / 2, to, processes: site.processes.iter().collect() }
+        Measured::new(name, (from, at / 2), to, &site.processes)
     };
     site_names(shape, words).into_iter().enumerate().map(path).collect()
 }
@@ -208,8 +222,8 @@ const OTHER_YARDSTICK: &str = "Prosody to Prosody";
 
 fn relay_paths(relay: &Relay) -> Vec<Measured<'_>> {
     let path = |(way, name): (usize, String)| {
-        let processes = relay.process.iter().filter(|_| way < THROUGH.len()).collect();
-        Measured { name, from: &relay.sender, way, to: &relay.receiver, processes }
+        let processes = relay.process.iter().filter(|_| way < THROUGH.len());
+        Measured::new(name, (&relay.sender, way), &relay.receiver, processes)
     };
     let absent = if relay.process.is_some() { 0 } else { THROUGH.len() };
     relay_names().into_iter().enumerate().skip(absent).map(path).collect()
@@ -237,11 +251,10 @@ impl Arguments {
         if self.wants(names[0]) || self.wants(names[1]) {
             let site = start("sessions")?;
             Sessions::of(&site.agent, 0).open_for_all()?;
-            let processes = || site.processes.iter().collect();
             let (agent, partner) = (&site.agent, &site.partner);
             let paths = vec![
-                Measured { name: names[0].into(), from: agent, way: 0, to: partner, processes: processes() },
-                Measured { name: names[1].into(), from: partner, way: 0, to: agent, processes: processes() },
+                Measured::new(names[0], (agent, 0), partner, &site.processes),
+                Measured::new(names[1], (partner, 0), agent, &site.processes),
             ];
             self.measure_all(paths, report);
         }
@@ -266,11 +279,10 @@ impl Arguments {
         let held = ["streams held, proxy", "streams held, Prosody"];
         if self.wants_any(&[names[0].into(), names[1].into(), held[0].into()]) {
             let site = Site::start(gangway, &home.join("alone"), Shape::ProxyAlone, credentials)?;
-            let processes = || site.processes.iter().collect();
             let (partner, inside) = (&site.partner, &site.agent);
             let paths = vec![
-                Measured { name: names[0].into(), from: partner, way: 0, to: inside, processes: processes() },
-                Measured { name: names[1].into(), from: inside, way: 0, to: partner, processes: processes() },
+                Measured::new(names[0], (partner, 0), inside, &site.processes),
+                Measured::new(names[1], (inside, 0), partner, &site.processes),
             ];
             self.measure_all(paths, report);
         }
@@ -285,8 +297,7 @@ impl Arguments {
         let has_prosody = self.prosody.is_file() && !self.quick;
         if has_prosody && self.wants_any(&[both.clone(), held[1].into()]) {
             let pair = prosody::Pair::start(&self.prosody, &home.join("prosody"), credentials)?;
-            let processes = pair.processes.iter().collect();
-            let path = Measured { name: both, from: &pair.sender, way: 0, to: &pair.receiver, processes };
+            let path = Measured::new(both, (&pair.sender, 0), &pair.receiver, &pair.processes);
             self.measure_all(vec![path], report);
             if self.wants(held[1]) {
                 let domains = streams::pair(site::PARTNER, &pair.second.ip().to_string())?;

@@ -20,6 +20,10 @@ pub struct Path<'a> {
     pub to: &'a Peer,
     /// What is between them.
     pub processes: Vec<&'a Process>,
+    /// How many messages a run has at most.
+    pub most: usize,
+    /// How long nobody says anything before a run.
+    pub rest: Duration,
 }
 
 /// One run and what it cost.
@@ -44,7 +48,18 @@ pub struct Series {
     pub memory: Vec<(&'static str, u64)>,
 }
 
-impl Path<'_> {
+impl<'a> Path<'a> {
+    /// Returns what is measured from one generator to another by this way.
+    pub fn new(
+        name: impl Into<String>,
+        from: (&'a Peer, usize),
+        to: &'a Peer,
+        processes: impl IntoIterator<Item = &'a Process>,
+    ) -> Self {
+        let processes = processes.into_iter().collect();
+        Self { name: name.into(), from: from.0, way: from.1, to, processes, most: MOST, rest: Duration::ZERO }
+    }
+
     /// Makes `runs` runs, after one that only warms up.
     pub fn measure(&self, pace: Pace, lasts: Duration, runs: usize) -> Series {
         let warm = Pace::Window(16);
@@ -55,9 +70,10 @@ impl Path<'_> {
     }
 
     fn run(&self, pace: Pace, lasts: Duration) -> Sample {
+        sleep(self.rest);
         let before: Vec<Used> = self.processes.iter().map(|process| process.used()).collect();
         let own = used(std::process::id()).unwrap_or_default();
-        let run = Arc::new(Run::new(pace, lasts, MOST));
+        let run = Arc::new(Run::new(pace, lasts, self.most));
         self.to.tell(Command::Receive(Arc::clone(&run)));
         self.from.tell(Command::Send(Arc::clone(&run), self.way));
         while !run.is_over() && !run.is_late(PATIENCE) {
@@ -112,7 +128,7 @@ impl Series {
     }
 }
 
-/// How many messages a run has at most.
-const MOST: usize = 2_000_000;
+/// How many messages a run has at most, unless something else bounds it.
+pub const MOST: usize = 2_000_000;
 /// How long the last messages of a run may take.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -11,6 +11,7 @@ use net::{Forgetful, Resolver, Role, Settings, TlsRegistry};
 use net_types::ListenerId;
 
 use crate::ledger::Run;
+use crate::pairs::Aftermath;
 
 /// What a generator is told to do.
 #[derive(Debug)]
@@ -19,11 +20,15 @@ pub enum Command {
     Send(Arc<Run>, usize),
     /// Take what comes from another generator.
     Receive(Arc<Run>),
-    /// Open sessions, and leave them open.
+    /// Open sessions or subscriptions, and leave them open.
     Open(Opening),
+    /// Count what comes after a start of the product.
+    Watch(Arc<Aftermath>),
+    /// Dial the product again: it has started anew.
+    Redial(SocketAddr),
 }
 
-/// Sessions to open.
+/// Sessions or subscriptions to open.
 #[derive(Clone, Debug)]
 pub struct Opening {
     /// By which way.

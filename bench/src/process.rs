@@ -13,6 +13,7 @@ pub struct Process {
     /// What it is, for people.
     pub name: &'static str,
     child: Child,
+    command: Command,
 }
 
 impl Process {
@@ -23,7 +24,18 @@ impl Process {
         let child = command.stdin(Stdio::null()).stdout(log).stderr(error).spawn();
         let child = child.map_err(|why| format!("{name}: {why}"))?;
         running().push(child.id());
-        Ok(Self { name, child })
+        let mut again = Command::new(command.get_program());
+        again.args(command.get_args());
+        Ok(Self { name, child, command: again })
+    }
+
+    /// Kills it, so that nothing is left but what it wrote, and starts it anew.
+    pub fn crash(&mut self, home: &Path) -> Result<(), String> {
+        running().retain(|pid| *pid != self.child.id());
+        self.child.kill().and_then(|()| self.child.wait()).map_err(|why| why.to_string())?;
+        let mut command = std::mem::replace(&mut self.command, Command::new(""));
+        *self = Self::start(self.name, &mut command, home)?;
+        Ok(())
     }
 
     /// Returns its processes: itself and its children.
@@ -55,12 +67,12 @@ impl Process {
 
     /// Returns the memory that it holds at present, in octets.
     pub fn resident(&self) -> u64 {
-        kilobytes(&format!("/proc/{}/status", self.child.id()), "VmRSS:")
+        resident_of(self.child.id())
     }
 
     /// Waits until it listens on `address`.
     pub fn await_listening(&mut self, address: SocketAddr) -> Result<(), String> {
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + Duration::from_secs(60);
         loop {
             if TcpStream::connect_timeout(&address, Duration::from_millis(200)).is_ok() {
                 return Ok(());
@@ -134,6 +146,11 @@ impl Used {
     pub fn sum(self) -> f64 {
         self.user + self.system
     }
+}
+
+/// Returns the memory that a process holds at present, in octets.
+pub fn resident_of(pid: u32) -> u64 {
+    kilobytes(&format!("/proc/{pid}/status"), "VmRSS:")
 }
 
 /// Returns what a process has used so far.

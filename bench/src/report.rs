@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 
 use crate::ledger::percentile;
 use crate::measure::Series;
+use crate::presence::Presence;
+use crate::scale::Scale;
 use crate::streams::Held;
 
 /// Everything measured.
@@ -18,6 +20,10 @@ pub struct Report {
     pub latency: Vec<Series>,
     /// Streams and sessions that were opened and held.
     pub held: Vec<Held>,
+    /// What was seen of presence besides.
+    pub presence: Option<Presence>,
+    /// What watches cost, by their number.
+    pub scales: Vec<Scale>,
     /// Under which conditions.
     pub conditions: Vec<(&'static str, String)>,
 }
@@ -38,6 +44,15 @@ impl Report {
         if !self.held.is_empty() {
             out.push_str(&format!("\nStreams and sessions opened and held\n{}\n", self.held_table()));
         }
+        if let Some(presence) = &self.presence {
+            out.push_str(&format!("\nPresence\n{}\n", presence_table(presence)));
+        }
+        if !self.scales.is_empty() {
+            out.push_str(&format!(
+                "\nPresence subscriptions resumed, without sockets\n{}\n",
+                self.scale_table()
+            ));
+        }
         for flaw in self.flaws() {
             out.push_str(&format!("NOT WHOLE: {flaw}\n"));
         }
@@ -46,7 +61,8 @@ impl Report {
 
     /// Returns what was lost, refused or repeated.
     pub fn flaws(&self) -> impl Iterator<Item = String> {
-        self.throughput.iter().chain(&self.latency).filter_map(Series::flaw)
+        let presence = self.presence.iter().filter_map(Presence::flaw);
+        self.throughput.iter().chain(&self.latency).filter_map(Series::flaw).chain(presence)
     }
 
     fn throughput_table(&self) -> Table {
@@ -124,6 +140,17 @@ impl Report {
         table
     }
 
+    fn scale_table(&self) -> Table {
+        let mut table = Table::new();
+        table.load_style(presets::ASCII_MARKDOWN);
+        table.set_header(["subscriptions", "memory for each", "µs of a processor for each"]);
+        for scale in &self.scales {
+            let (memory, cost) = (format!("{:.0} octets", scale.memory), format!("{:.1}", scale.cost));
+            table.add_row([thousands(f64::from(scale.count)), memory, cost]);
+        }
+        table
+    }
+
     /// Returns it for machines.
     pub fn json(&self) -> Value {
         let conditions = self.conditions.iter().map(|(what, value)| ((*what).to_owned(), json!(value)));
@@ -159,6 +186,12 @@ impl Report {
             "conditions": conditions.collect::<serde_json::Map<_, _>>(),
             "throughput": self.throughput.iter().map(throughput).collect::<Vec<_>>(),
             "latency": self.latency.iter().map(latency).collect::<Vec<_>>(),
+            "presence": self.presence.as_ref().map(|presence| {
+                presence.rows().into_iter().map(|(what, figure)| json!([what, figure])).collect::<Vec<_>>()
+            }),
+            "scale": self.scales.iter().map(|scale| json!({
+                "subscriptions": scale.count, "octets": scale.memory, "cpu_microseconds": scale.cost,
+            })).collect::<Vec<_>>(),
             "held": self.held.iter().map(|held| json!({
                 "server": held.name,
                 "streams": held.streams,
@@ -168,6 +201,16 @@ impl Report {
             })).collect::<Vec<_>>(),
         })
     }
+}
+
+fn presence_table(presence: &Presence) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::ASCII_MARKDOWN);
+    table.set_header(["what", "figure"]);
+    for (what, figure) in presence.rows() {
+        table.add_row([what, figure]);
+    }
+    table
 }
 
 /// Returns p50 and p99 until arrival, and until the sender was told, in milliseconds.
@@ -186,7 +229,8 @@ fn memory(series: &Series) -> String {
     parts.collect::<Vec<_>>().join(" + ")
 }
 
-fn thousands(number: f64) -> String {
+/// Writes a number in groups of three digits.
+pub fn thousands(number: f64) -> String {
     let digits = format!("{number:.0}");
     let mut out = String::new();
     for (at, digit) in digits.chars().enumerate() {

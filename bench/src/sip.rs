@@ -15,7 +15,9 @@ use sip_types::{Frame, Method, StreamFramer, parse_datagram};
 
 use crate::ledger::Run;
 use crate::pacing::{Sending, USERS, number_of, text};
+use crate::pairs::status;
 use crate::peer::{Command, Emitted};
+use crate::phones::Phones;
 use crate::talks::{Talks, accept};
 
 /// How requests travel.
@@ -51,8 +53,19 @@ pub struct Way {
     pub from_domain: String,
     /// The recipients' domain.
     pub to_domain: String,
-    /// Whether messages are sent in sessions, which must have been opened.
-    pub in_sessions: bool,
+    /// What is sent.
+    pub says: Says,
+}
+
+/// What is sent by a way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Says {
+    /// Messages, each by itself.
+    Messages,
+    /// Messages in sessions, which must have been opened.
+    InSessions,
+    /// Presence in subscriptions, which must have been opened.
+    Presence,
 }
 
 /// The agent.
@@ -66,6 +79,8 @@ pub struct Agent {
     waiting: usize,
     /// The sessions that were opened, all by one way.
     talks: Talks,
+    /// The subscriptions, all by one way.
+    phones: Phones,
     outputs: VecDeque<Emitted>,
 }
 
@@ -87,6 +102,7 @@ impl Agent {
             sending: None,
             waiting: 0,
             talks: Talks::default(),
+            phones: Phones::default(),
             outputs: VecDeque::new(),
         }
     }
@@ -134,10 +150,12 @@ impl Agent {
                 break;
             };
             let start = run.len();
-            if way.in_sessions {
-                self.talks.print_message(number, way, self.local, &mut run);
-            } else {
-                print_request(number, way, self.local, &mut run);
+            match way.says {
+                Says::Messages => print_request(number, way, self.local, &mut run),
+                Says::InSessions => self.talks.print_message(number, way, self.local, &mut run),
+                Says::Presence => {
+                    self.phones.print_notify(number, &status(number), way, self.local, &mut run);
+                }
             }
             if let Transport::Udp(socket) = way.transport {
                 let bytes = Bytes::copy_from_slice(&run[start..]);
@@ -180,6 +198,16 @@ impl Agent {
                 return self.answer(out, source);
             }
             Method::Ack => return,
+            Method::Subscribe | Method::Notify => {
+                let Some(way) = self.ways.first() else { return };
+                let run = self.receiving.as_ref();
+                let opened = self.phones.take_request(request, run, way, self.local, &mut out);
+                self.answer(out, source);
+                if opened {
+                    self.call();
+                }
+                return;
+            }
             _ => {}
         }
         Response::to(request, 200).print(&mut out);
@@ -201,9 +229,11 @@ impl Agent {
         if cseq.method == Method::Invite {
             return self.accepted(response);
         }
-        let Some(sending) = &self.sending else { return };
-        let in_sessions = self.ways.get(sending.way).is_some_and(|way| way.in_sessions);
-        let number = if in_sessions { self.talks.number_of(cseq.number) } else { cseq.number };
+        let of_presence = matches!(cseq.method, Method::Subscribe | Method::Notify);
+        let number = if of_presence { self.phones.take_response(response) } else { Some(cseq.number) };
+        let Some((sending, number)) = self.sending.as_ref().zip(number) else { return };
+        let says = self.ways.get(sending.way).map(|way| way.says);
+        let number = if says == Some(Says::InSessions) { self.talks.number_of(number) } else { number };
         match response.status() {
             200 => sending.run.settled(number),
             // 202 is a promise, not the truth about delivery.
@@ -213,12 +243,14 @@ impl Agent {
         self.send(more);
     }
 
-    /// Opens as many sessions as may be under way at once.
+    /// Opens as many sessions or subscriptions as may be under way at once.
     fn call(&mut self) {
-        let Some(at) = self.talks.way().filter(|at| self.is_open(connection_of(*at))) else { return };
+        let at = self.talks.way().or_else(|| self.phones.way());
+        let Some(at) = at.filter(|at| self.is_open(connection_of(*at))) else { return };
         let Some(way) = self.ways.get(at) else { return };
         let mut run = Vec::new();
         self.talks.print_invites(way, self.local, &mut run);
+        self.phones.print_subscribes(way, self.local, &mut run);
         if !run.is_empty() {
             let connection = connection_of(at);
             self.outputs.push_back(Emitted::Order(Order::Send { connection, bytes: run.into() }));
@@ -283,10 +315,17 @@ impl Role for Agent {
         match command {
             Command::Receive(run) => self.receiving = Some(run),
             Command::Open(opening) => {
-                self.dial(opening.way);
-                self.talks.open(opening);
+                let at = opening.way;
+                self.dial(at);
+                if self.ways.get(at).is_some_and(|way| way.says == Says::Presence) {
+                    self.phones.open(opening);
+                } else {
+                    self.talks.open(opening);
+                }
                 self.call();
             }
+            Command::Watch(aftermath) => self.phones.watch(aftermath),
+            Command::Redial(_) => {}
             Command::Send(run, way) => {
                 self.talks.begin();
                 let (sending, count) = Sending::begin(run, way, now);

@@ -17,7 +17,7 @@ use xmpp_types::jid::DomainName;
 use crate::inside::Inside;
 use crate::peer::{Peer, listen};
 use crate::process::{Process, free_ports};
-use crate::sip::{Agent, Transport, Way};
+use crate::sip::{Agent, Says, Transport, Way};
 use crate::xmpp::Partner;
 
 /// How SIP travels between the product and the agent; its place is also the number of the way.
@@ -30,10 +30,30 @@ pub enum Shape {
     OneProcess,
     /// The same, with Microsoft's profile: texts are exchanged in sessions, over TLS.
     Sessions,
+    /// `gangway run`, to which much presence crosses over TLS.
+    Presence,
     /// `gangway proxy` and `gangway gateway`, the link over TLS between them.
     TwoProcesses,
     /// `gangway proxy`, and a generator in the gateway's place.
     ProxyAlone,
+}
+
+impl Shape {
+    const fn roles(self) -> &'static [&'static str] {
+        match self {
+            Self::OneProcess | Self::Sessions | Self::Presence => &["run"],
+            Self::TwoProcesses => &["proxy", "gateway"],
+            Self::ProxyAlone => &["proxy"],
+        }
+    }
+
+    const fn says(self) -> Says {
+        match self {
+            Self::Sessions => Says::InSessions,
+            Self::Presence => Says::Presence,
+            Self::OneProcess | Self::TwoProcesses | Self::ProxyAlone => Says::Messages,
+        }
+    }
 }
 
 /// The product with a generator on each side.
@@ -141,11 +161,7 @@ impl Site {
         let file = write_configuration(home, shape, &places)?;
         let local = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
 
-        let roles: &[&'static str] = match shape {
-            Shape::OneProcess | Shape::Sessions => &["run"],
-            Shape::TwoProcesses => &["proxy", "gateway"],
-            Shape::ProxyAlone => &["proxy"],
-        };
+        let roles = shape.roles();
         let mut processes = Vec::new();
         for role in roles {
             let mut process =
@@ -164,6 +180,7 @@ impl Site {
         let remotes: Vec<DomainName> =
             TRANSPORTS.iter().map(|transport| name(&domain_of(transport))).collect();
         let partner = Partner::new(&name(PARTNER), &Identity("partner".into()), &trust(), &remotes);
+        let partner = if shape == Shape::Presence { partner.with_contacts() } else { partner };
         let partner = partner.dial(local(xmpp));
         let partner = Peer::start("partner", partner, vec![partner_listener], tls)?;
         let xmpp = local(xmpp);
@@ -180,7 +197,7 @@ impl Site {
             to: local(sip[at]),
             from_domain: domain_of(transport),
             to_domain: PARTNER.to_owned(),
-            in_sessions: shape == Shape::Sessions,
+            says: shape.says(),
         };
         let agent = Agent::new(TRANSPORTS.iter().enumerate().map(way).collect(), places.agent[2]);
         Ok(Self { partner, agent: Peer::start("agent", agent, agent_listeners, tls)?, processes, xmpp })
@@ -229,7 +246,7 @@ fn write_configuration(
         fs::write(file(role), text).map_err(|why| why.to_string())
     };
     match shape {
-        Shape::OneProcess | Shape::Sessions => write("run", &format!("{proxy}{gateway}"))?,
+        Shape::OneProcess | Shape::Sessions | Shape::Presence => write("run", &format!("{proxy}{gateway}"))?,
         Shape::TwoProcesses => {
             write("proxy", &proxy)?;
             write("gateway", &gateway)?;
@@ -242,17 +259,21 @@ fn write_configuration(
 fn proxy(shape: Shape, places: &Places) -> String {
     let domains: Vec<String> =
         TRANSPORTS.iter().map(|transport| format!("\"{}\"", domain_of(transport))).collect();
+    // Presence is answered before the partner has it: the generator bounds nothing.
+    let queue =
+        if shape == Shape::Presence { "queued-stanzas = 200000\nqueued-bytes = \"1 GiB\"\n" } else { "" };
     let mut text = format!(
         "[proxy]\ndomains = [{}]\nlisten = [\"127.0.0.1:{}\"]\nidentities = [\"public\"]\ntrust = \"all\"\n\
          connection-limit = 100000\npartner-connection-limit = 10000\n\
          [proxy.limits]\nconnections-per-address = 100000\nunproved-per-address = 1000\n\
+         {queue}\
          [[proxy.partner]]\ndomain = \"{PARTNER}\"\nhost = \"{}\"\ntype = \"federated\"\n\
          direct-tls = false\nallow-private-addresses = true\n",
         domains.join(", "),
         places.xmpp,
         places.partner,
     );
-    if !matches!(shape, Shape::OneProcess | Shape::Sessions) {
+    if matches!(shape, Shape::TwoProcesses | Shape::ProxyAlone) {
         let _ = write!(
             text,
             "[proxy.link]\nlisten = \"127.0.0.1:{}\"\nidentity = \"edge\"\ntrust = \"all\"\n\

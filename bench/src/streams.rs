@@ -71,7 +71,7 @@ pub fn hold(
 
 /// Waits until `count` are open and none is lost.
 pub fn wait_for(open: &AtomicUsize, lost: &AtomicUsize, count: usize) -> Result<(), String> {
-    let deadline = Instant::now() + Duration::from_secs(120);
+    let deadline = Instant::now() + Duration::from_secs(900);
     while open.load(Relaxed) < count {
         if Instant::now() > deadline || lost.load(Relaxed) > 0 {
             return Err(format!("{} of {count} opened, {} lost", open.load(Relaxed), lost.load(Relaxed)));

@@ -19,8 +19,10 @@ use xmpp_types::ns;
 use xmpp_types::stanza::{self, MessageType};
 use xmpp_types::xml::Element;
 
+use crate::contacts::Contacts;
 use crate::ledger::Run;
 use crate::pacing::{Sending, USERS, number_of, text};
+use crate::pairs::status;
 use crate::peer::{Command, Emitted};
 
 /// The partner.
@@ -36,6 +38,12 @@ pub struct Partner {
     ways: Vec<Way>,
     receiving: Option<Arc<Run>>,
     sending: Option<Sending>,
+    /// Who says presence, if not messages are said.
+    contacts: Option<Contacts>,
+    /// What they say once there is a stream.
+    unsaid: Vec<Element>,
+    proxy: Option<SocketAddr>,
+    dialled: u64,
     outputs: VecDeque<Emitted>,
 }
 
@@ -54,9 +62,9 @@ impl Partner {
     /// Returns a partner of `domain` that reaches each of `remotes` at `proxy`.
     pub fn new(domain: &DomainName, identity: &Identity, trust: &Trust, remotes: &[DomainName]) -> Self {
         let mut ids = Ids::random(net::clock::seed());
-        let way = |(number, remote): (u64, &DomainName)| Way {
+        let way = |remote: &DomainName| Way {
             remote: remote.clone(),
-            connection: ConnectionId::dialled(number),
+            connection: ConnectionId::dialled(0),
             initiator: None,
             users: (0..USERS).map(|user| (jid(user, domain), jid(user, remote))).collect(),
             waiting: 0,
@@ -70,24 +78,47 @@ impl Partner {
             identity: identity.clone(),
             trust: trust.clone(),
             incoming: Vec::new(),
-            ways: (1..).zip(remotes).map(way).collect(),
+            ways: remotes.iter().map(way).collect(),
             receiving: None,
             sending: None,
+            contacts: None,
+            unsaid: Vec::new(),
+            proxy: None,
+            dialled: 0,
             outputs: VecDeque::new(),
         }
     }
 
+    /// Says presence in place of messages, by the first way.
+    pub fn with_contacts(mut self) -> Self {
+        self.contacts = self.ways.first().map(|way| Contacts::new(&self.domain, &way.remote));
+        self
+    }
+
     /// Dials the proxy once for each domain behind it.
     pub fn dial(mut self, proxy: SocketAddr) -> Self {
-        for way in &self.ways {
-            self.outputs.push_back(Emitted::Order(Order::Connect {
-                connection: way.connection,
-                to: Remote::Address(proxy),
-                tls: None,
-                timeout: Duration::from_secs(5),
-            }));
-        }
+        self.redial(proxy);
         self
+    }
+
+    fn redial(&mut self, proxy: SocketAddr) {
+        self.proxy = Some(proxy);
+        for at in 0..self.ways.len() {
+            self.dial_way(at);
+        }
+    }
+
+    fn dial_way(&mut self, at: usize) {
+        let Some((proxy, way)) = self.proxy.zip(self.ways.get_mut(at)) else { return };
+        self.dialled += 1;
+        way.connection = ConnectionId::dialled(self.dialled);
+        way.initiator = None;
+        self.outputs.push_back(Emitted::Order(Order::Connect {
+            connection: way.connection,
+            to: Remote::Address(proxy),
+            tls: None,
+            timeout: Duration::from_secs(5),
+        }));
     }
 
     fn connected(&mut self, connection: ConnectionId, now: Now) {
@@ -116,16 +147,30 @@ impl Partner {
         for _ in 0..count {
             let Some(number) = sending.run.begin() else { return sending.end() };
             let (from, to) = &way.users[(number % USERS) as usize];
-            let stanza = stanza::message(MessageType::Chat, from, to)
-                .with_attr("id", format!("m{number}"))
-                .with_child(Element::new(ns::SERVER, "body").with_text(text(number)));
+            let stanza = match &self.contacts {
+                Some(contacts) => contacts.message(number, &status(number)),
+                None => stanza::message(MessageType::Chat, from, to)
+                    .with_attr("id", format!("m{number}"))
+                    .with_child(Element::new(ns::SERVER, "body").with_text(text(number))),
+            };
             initiator.send(number.into(), stanza, now);
         }
     }
 
+    /// Sends what belongs to no run.
+    fn speak(&mut self, stanzas: Vec<Element>, now: Now) {
+        let initiator = self.ways.first_mut().and_then(|way| way.initiator.as_mut());
+        let Some(initiator) = initiator.filter(|initiator| initiator.is_ready()) else {
+            return self.unsaid.extend(stanzas);
+        };
+        for stanza in stanzas {
+            initiator.send(NO_MESSAGE, stanza, now);
+        }
+    }
+
     fn delivered(&mut self, token: u64, now: Now) {
-        let Some(sending) = &self.sending else { return };
-        sending.run.settled(u32::try_from(token).unwrap_or(u32::MAX));
+        let Some((sending, number)) = self.sending.as_ref().zip(u32::try_from(token).ok()) else { return };
+        sending.run.settled(number);
         let more = sending.after_one_settled();
         self.send(more, now);
     }
@@ -139,6 +184,10 @@ impl Partner {
                 self.send(more, now);
             }
             return;
+        }
+        if let Some(contacts) = &mut self.contacts {
+            let said = contacts.take(stanza, self.receiving.as_ref());
+            return self.speak(said, now);
         }
         let Some(run) = &self.receiving else { return };
         let body = stanza.child("body", ns::SERVER).map(Element::text).unwrap_or_default();
@@ -201,6 +250,8 @@ impl Partner {
                 InitiatorOutput::Ready { .. } => {
                     let waiting = std::mem::take(&mut way.waiting);
                     self.send(waiting, now);
+                    let unsaid = std::mem::take(&mut self.unsaid);
+                    self.speak(unsaid, now);
                 }
                 InitiatorOutput::Delivered(token) => self.delivered(token, now),
                 InitiatorOutput::Stanza(received) => self.receive(&received.stanza, now),
@@ -209,6 +260,10 @@ impl Partner {
                     way.initiator = None;
                     if let Some(failure) = failure {
                         eprintln!("bench: the stream to {} ended: {failure}", way.remote);
+                        // A product that has just been killed may not be ready yet.
+                        if self.contacts.is_some() {
+                            self.dial_way(at);
+                        }
                     }
                 }
                 InitiatorOutput::Verdict(..)
@@ -279,7 +334,20 @@ impl Role for Partner {
     fn handle_command(&mut self, command: Command, now: Now) {
         match command {
             Command::Receive(run) => self.receiving = Some(run),
-            Command::Open(_) => {}
+            Command::Open(opening) => {
+                if let Some(contacts) = &mut self.contacts {
+                    contacts.open(opening);
+                    let asked = contacts.subscribe();
+                    self.speak(asked, now);
+                    self.drain(now);
+                }
+            }
+            Command::Watch(aftermath) => {
+                if let Some(contacts) = &mut self.contacts {
+                    contacts.watch(aftermath);
+                }
+            }
+            Command::Redial(proxy) => self.redial(proxy),
             Command::Send(run, way) => {
                 let (sending, count) = Sending::begin(run, way, now);
                 self.sending = Some(sending);
@@ -322,6 +390,9 @@ impl Role for Partner {
 pub fn jid(user: u32, domain: &DomainName) -> Jid {
     Jid::parse(&format!("user{user}@{domain}")).expect("a localpart of letters and digits is one")
 }
+
+/// The token of a stanza that belongs to no run.
+const NO_MESSAGE: u64 = u64::MAX;
 
 /// How the generators prove their domains.
 pub const METHODS: Methods = Methods { external: true, dialback_over_tls: false, dialback_in_clear: false };

@@ -10,7 +10,7 @@ use net_types::ListenerId;
 
 use crate::peer::{Peer, listen};
 use crate::process::{Process, free_ports};
-use crate::sip::{Agent, Transport, Way};
+use crate::sip::{Agent, Says, Transport, Way};
 use crate::site::{Credentials, client, server};
 
 /// Two agents: the first sends, the second answers.
@@ -53,7 +53,7 @@ impl Relay {
             to,
             from_domain: "sender.example".to_owned(),
             to_domain: "receiver.example".to_owned(),
-            in_sessions: false,
+            says: Says::Messages,
         };
         let socket = Transport::Udp(ListenerId(0));
         // Without Kamailio its places are taken by the agent itself, so that the numbers stay.
@@ -61,7 +61,7 @@ impl Relay {
         let ways = vec![
             way(socket.clone(), by_udp),
             way(Transport::Tcp, by_tcp),
-            Way { in_sessions: true, ..way(Transport::Tcp, by_tcp) },
+            Way { says: Says::InSessions, ..way(Transport::Tcp, by_tcp) },
             way(socket, far[0]),
             way(Transport::Tcp, far[1]),
             way(Transport::Tls(client()), far[2]),
