@@ -7,8 +7,8 @@
 //!     └───────────────┴────────────────┴───────────────────────────────┘
 //! ```
 //!
-//! A server that was cut off from us drops its answers while it waits to connect anew: COMPAT(ejabberd, 23.01) for up to
-//! five minutes, and nobody is told. Nor must a server answer for a user who is not there.
+//! COMPAT(ejabberd, 23.01): cut off from us it drops its answers for minutes until it connects anew; may stay.
+//! Nor must a server answer for a user who is not there.
 
 use std::time::Duration;
 
