@@ -11,8 +11,8 @@ Each line of a file is an object, written by the one who is named in `who`, a ba
   {"t": 1.5, "event": "online", "who": w}                w's program runs;               "offline": it does not
   {"t": 1.6, "event": "roster", "who": u, "of": c, "subscription": "to"}          what u's XMPP server says it is
 States are XMPP's: available, chat, away, xa, dnd, and unavailable, which takes a device away. A line {"event": "program", "who": w,
-"as": {"xa": "away"}, "notes": false, "devices": false} says which states a program shows as another, whether it shows texts, and
-whether it shows each device or only the foremost.
+"as": {"xa": "away"}, "notes": false, "devices": false} says which states a program shows as another (null: not at all), whether it
+shows texts, and whether it shows each device or only the foremost.
 It shares no code with the product. N3 and N6 are those of ARCHITECTURE.md."""
 import collections, json, sys
 
@@ -118,7 +118,8 @@ class World:
             wanted = sorted(wanted, key=lambda device: (-device.get("priority", 0), ORDER.index(device["state"])))[:1]
         collapse = program.get("as", {})
         notes = program.get("notes", True)
-        truth = sorted((collapse.get(d["state"], d["state"]), d.get("note", "") if notes else "") for d in wanted)
+        truth = sorted((collapse.get(d["state"], d["state"]), d.get("note", "") if notes else "")
+                       for d in wanted if collapse.get(d["state"], d["state"]))
         shown = sorted((state, note if notes else "") for state, note in pair.shown)
         if shown != truth:
             self.found.append(f"N6: {watcher} is shown {shown} of {contact}, and {truth} is true")

@@ -277,7 +277,7 @@ class SipPerson(Person):
         super().__init__(people, address)
         lab = self.lab
         self.ua = sipmini.Ua(address, f"{lab['SIP_IP']}:{lab['SIP_PORT']}", lab.ip(60 + next(NUMBERS) % 190), transport=transport)
-        self.etag, self.rules, self.watches, self.states, self.winfo, self.stopped = None, {}, {}, [], None, False
+        self.etag, self.rules, self.watches, self.states, self.winfo, self.poll, self.stopped = None, {}, {}, [], None, None, False
         self.jobs, self.again = queue.Queue(), {}
         self.write("online")
         self.thread = threading.Thread(target=self.work, daemon=True)
@@ -338,24 +338,9 @@ class SipPerson(Person):
         self.rule("hides", watcher)
 
     def rule(self, word, watcher):
-        """Changes who may see him, as XCAP would (RFC 5025), and has Kamailio apply it."""
         self.write(word, of=watcher.address)
         self.rules[watcher.address] = RULES[word]
-        rules = "".join(
-            f'<rule id="r{n}"><conditions><identity><one id="sip:{address}"/></identity></conditions>'
-            f'<actions><pr:sub-handling>{handling}</pr:sub-handling></actions><transformations><pr:provide-services>'
-            '<pr:all-services/></pr:provide-services><pr:provide-persons><pr:all-persons/></pr:provide-persons>'
-            '<pr:provide-all-attributes/></transformations></rule>' for n, (address, handling) in enumerate(self.rules.items()))
-        document = ('<?xml version="1.0" encoding="UTF-8"?><ruleset xmlns="urn:ietf:params:xml:ns:common-policy" '
-                    f'xmlns:pr="urn:ietf:params:xml:ns:pres-rules">{rules}</ruleset>')
-        name, domain = self.address.split("@")
-        database = sqlite3.connect(os.path.join(self.lab.run, "data/sip/presence.sqlite"), timeout=20)
-        with database:
-            # 2 is PRES_RULES.
-            database.execute("INSERT OR REPLACE INTO xcap (username, domain, doc, doc_type, etag, source, doc_uri, port) "
-                             "VALUES (?, ?, ?, 2, 'e', 0, ?, 0)", (name, domain, document.encode(), name + "/pres-rules"))
-        database.close()
-        remote_procedure(self.lab, "presence.refreshWatchers", "sip:" + self.address, "presence", 0)
+        keep_rules(self.lab, self.address, self.rules)
 
     def watchers(self):
         """Asks his server who watches him (RFC 3857); returns states by address."""
@@ -372,19 +357,16 @@ class SipPerson(Person):
         self.write("asks", of=contact.address)
         return self.subscribe(contact.address, expires)
 
-    def subscribe(self, address, expires=600):
-        return self.do(lambda: self.subscribe_now(address, expires))
+    def subscribe(self, address, expires=600, headers=(("Accept", "application/pidf+xml"),), body=b""):
+        return self.do(lambda: self.subscribe_now(address, expires, headers, body))
 
-    def subscribe_now(self, address, expires):
-        headers = [("Event", "presence"), ("Accept", "application/pidf+xml"), ("Expires", expires)]
+    def subscribe_now(self, address, expires, headers=(("Accept", "application/pidf+xml"),), body=b""):
+        headers = [("Event", "presence"), ("Expires", expires), *headers]
         call, tag = sipmini.rnd(20), sipmini.rnd()
         # Its NOTIFY may come first (RFC 6665 §4.1.2.4).
         dialog = {"call": call, "tag": tag, "cseq": 0, "routes": [], "state": None}
-        if expires:
-            self.watches[address] = dialog
-        else:
-            self.polls = dialog
-        answer = self.ua.request("SUBSCRIBE", "sip:" + address, headers=headers, callid=call, fromtag=tag, timeout=20)
+        self.watches[address] = dialog
+        answer = self.ua.request("SUBSCRIBE", "sip:" + address, body=body, headers=headers, callid=call, fromtag=tag, timeout=20)
         if answer is None:
             return 0
         if answer.code < 300:
@@ -393,6 +375,14 @@ class SipPerson(Person):
             dialog["to"] = re.search(r"tag=([^;\s]+)", answer.get("to")).group(1)
         dialog["answer"] = answer
         return answer.code
+
+    def polls(self, contact):
+        """Subscribes for no time (RFC 6665 §4.4.3), beside what there is; returns the status. What comes is `polled`."""
+        self.polled, self.poll = None, sipmini.rnd(20)
+        headers = [("Event", "presence"), ("Accept", "application/pidf+xml"), ("Expires", 0)]
+        answer = self.do(lambda: self.ua.request("SUBSCRIBE", "sip:" + contact.address, headers=headers, callid=self.poll, timeout=20))
+        wait_for(lambda: self.polled is not None, 10, f"{self.address} is told once")
+        return answer.code if answer else 0
 
     def refresh(self, contact, expires=600):
         """Subscribes once more in the same dialog; returns the status."""
@@ -411,6 +401,9 @@ class SipPerson(Person):
         if message.get("event").startswith("presence.winfo"):
             self.winfo = ET.fromstring(message.body)
             return
+        if message.get("call-id") == self.poll:
+            self.polled = read_pidf(message.body) if message.body else []
+            return
         call, cseq = message.get("call-id"), int(message.get("cseq").split()[0])
         address = next((a for a, dialog in self.watches.items() if dialog["call"] == call), None)
         dialog = self.watches.get(address)
@@ -418,6 +411,7 @@ class SipPerson(Person):
             return
         dialog["cseq"], dialog["state"] = cseq, message.get("subscription-state")
         self.states.append((address, dialog["state"]))
+        dialog["notify"] = message
         if message.body:
             self.show(address, read_pidf(message.body))
         if dialog["state"].startswith("terminated"):
@@ -448,6 +442,25 @@ class SipPerson(Person):
         self.stopped = True
         self.thread.join(25)
         self.ua.sock.close()
+
+
+def keep_rules(lab, owner, rules):
+    """Changes who may see a SIP user, as XCAP would (RFC 5025), and has Kamailio apply it."""
+    text = "".join(
+        f'<rule id="r{n}"><conditions><identity><one id="sip:{address}"/></identity></conditions>'
+        f'<actions><pr:sub-handling>{handling}</pr:sub-handling></actions><transformations><pr:provide-services>'
+        '<pr:all-services/></pr:provide-services><pr:provide-persons><pr:all-persons/></pr:provide-persons>'
+        '<pr:provide-all-attributes/></transformations></rule>' for n, (address, handling) in enumerate(rules.items()))
+    document = ('<?xml version="1.0" encoding="UTF-8"?><ruleset xmlns="urn:ietf:params:xml:ns:common-policy" '
+                f'xmlns:pr="urn:ietf:params:xml:ns:pres-rules">{text}</ruleset>')
+    name, domain = owner.split("@")
+    database = sqlite3.connect(os.path.join(lab.run, "data/sip/presence.sqlite"), timeout=20)
+    with database:
+        # 2 is PRES_RULES.
+        database.execute("INSERT OR REPLACE INTO xcap (username, domain, doc, doc_type, etag, source, doc_uri, port) "
+                         "VALUES (?, ?, ?, 2, 'e', 0, ?, 0)", (name, domain, document.encode(), name + "/pres-rules"))
+    database.close()
+    remote_procedure(lab, "presence.refreshWatchers", "sip:" + owner, "presence", 0)
 
 
 def read_pidf(body):
