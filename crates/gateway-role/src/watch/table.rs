@@ -557,3 +557,26 @@ fn schedule(
 fn is_unreachable(error: &StanzaError) -> bool {
     matches!(error.condition, StanzaCondition::RemoteServerNotFound | StanzaCondition::RemoteServerTimeout)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_watch_has_one_deadline_however_often_something_nearer_comes_between() {
+        let at = |seconds| Moment::ZERO + Duration::from_secs(seconds);
+        let name = (WatchDirection::Inward, 1);
+        let (mut deadlines, mut scheduled) = (BTreeSet::new(), None);
+
+        for turn in 0..1000 {
+            // The refresh in some hours, the pace in five seconds, and what is later than both.
+            for seconds in [28_800, 5 * (turn + 1), 86_400] {
+                schedule(&mut deadlines, Some(at(seconds)), &mut scheduled, name);
+            }
+            assert_eq!(deadlines.first(), Some(&(at(5 * (turn + 1)), name.0, name.1)));
+            assert_eq!(deadlines.len(), 1);
+            deadlines.clear();
+            scheduled = None;
+        }
+    }
+}
