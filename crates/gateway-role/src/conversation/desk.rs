@@ -7,10 +7,9 @@ use clock_types::{Ids, Now};
 use sip_proto::endpoint::{Listener, Transport};
 use sip_proto::msrp::{self, Msrp, SessionKey};
 use sip_proto::session;
+use sip_types::SipUri;
 use sip_types::header::{CallId, NameAddr};
-use sip_types::msrp::{self as msrp_types, Ident};
-use sip_types::uri::{Scheme, SipUri};
-use sip_types::{HeaderName, HeaderText, Method, Request, Token};
+use sip_types::{HeaderName, HeaderText, Method, Request, SipUri, Token};
 use translate::jid_to_sip;
 use translate::session::TypingDialect;
 use xmpp_types::jid::{DomainName, Jid};
@@ -201,11 +200,10 @@ impl Desk {
 /// without it TCP is tried.
 pub fn contact(user: &Jid, listener: &Listener) -> Option<NameAddr> {
     let address = jid_to_sip(user, translate::Profile::BareAddress).ok()?;
-    let mut uri = SipUri::new(Scheme::Sip, &listener.host);
-    if let Some(user) = address.decoded_user() {
-        uri = uri.with_user(&user);
-    }
-    let uri = uri.with_port(Some(listener.port)).with_param("transport", Some(listener.transport.as_str()));
+    // Written and read at once: step by step, each parameter copies it, and a start makes very many.
+    let user = address.user().map(|user| format!("{user}@")).unwrap_or_default();
+    let (host, port, transport) = (&listener.host, listener.port, listener.transport.as_str());
+    let uri = SipUri::parse(format!("sip:{user}{host}:{port};transport={transport}")).ok()?;
     Some(NameAddr::new(uri))
 }
 
