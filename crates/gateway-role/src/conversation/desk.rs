@@ -7,7 +7,6 @@ use clock_types::{Ids, Now};
 use sip_proto::endpoint::{Listener, Transport};
 use sip_proto::msrp::{self, Msrp, SessionKey};
 use sip_proto::session;
-use sip_types::SipUri;
 use sip_types::header::{CallId, NameAddr};
 use sip_types::{HeaderName, HeaderText, Method, Request, SipUri, Token};
 use translate::jid_to_sip;
