@@ -44,6 +44,7 @@ pub struct Inward {
     /// Until when somebody who asked once waits for what is not known.
     polled_until: Option<Moment>,
     trouble: Option<Box<str>>,
+    sweep: Option<Box<outage::Sweep>>,
     /// Whether a program has watched, and nobody was told that none does any more.
     owes_farewell: bool,
     /// What the table knows it by.
@@ -79,6 +80,7 @@ impl Inward {
             asked: None,
             probing: Probing::default(),
             polled_until: None,
+            sweep: None,
             trouble: None,
             owes_farewell: false,
             listed: Vec::new(),
@@ -270,6 +272,7 @@ impl Inward {
         }
         resource.compact();
         self.probing.heard();
+        self.confirm(&resource, now);
         let heard_before = self.heard.replace(now);
         if self.trouble.take().is_some() {
             desk.changed(DIRECTION, &self.pair, WatchChange::Works);
@@ -344,6 +347,7 @@ impl Inward {
                 self.presume_gone(desk, now);
             }
         }
+        self.sweep(now);
         if self.polled_until.is_some_and(|until| until <= now.moment) {
             self.answer_polls(desk, now);
         }
@@ -351,11 +355,8 @@ impl Inward {
     }
 
     pub fn poll_timeout(&self) -> Option<Moment> {
-        self.notifiers
-            .iter()
-            .fold(earliest(self.polled_until, self.probing.poll_timeout()), |first, notifier| {
-                earliest(first, notifier.poll_timeout())
-            })
+        let own = earliest(self.polled_until, earliest(self.swept_at(), self.probing.poll_timeout()));
+        self.notifiers.iter().fold(own, |first, notifier| earliest(first, notifier.poll_timeout()))
     }
 
     pub const fn pair(&self) -> &Arc<Pair> {

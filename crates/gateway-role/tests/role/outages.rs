@@ -480,3 +480,24 @@ fn a_stop_asks_nobody_any_more() {
     assert!(world.stopped);
     assert_eq!(world.stanzas.len(), 0);
 }
+
+#[test]
+fn a_resource_that_went_while_nobody_could_say_so_is_gone_after_the_next_answer() {
+    let mut world = seeing();
+    world.xmpp("<presence xmlns='jabber:server' from='u0@x.example/phone' to='bob@s.example'/>");
+    world.pass(6000);
+    second(&mut world);
+
+    world.restart_proxy();
+    while world.stanzas.is_empty() {
+        world.pass(1000);
+    }
+    world.xmpp("<presence xmlns='jabber:server' from='u0@x.example/phone' to='bob@s.example'/>");
+    let mut documents = Vec::new();
+    for _ in 0..8 {
+        documents.extend(second(&mut world));
+    }
+
+    let last = documents.last().expect("a resource is gone");
+    assert!(last.contains("ID-phone") && !last.contains("ID-desk"), "{documents:?}");
+}
