@@ -123,7 +123,14 @@ impl Inside {
                 }
                 (Output::Settled(id), _) => self.settled(id, now),
                 (Output::Down(why), _) => eprintln!("bench: the way to {} is down: {why}", self.to),
-                (Output::Send(_) | Output::Close | Output::Up { .. } | Output::Partners(_), _) => {}
+                (
+                    Output::Send(_)
+                    | Output::Close
+                    | Output::Up { .. }
+                    | Output::Partners(_)
+                    | Output::Broken(_),
+                    _,
+                ) => {}
             }
         }
     }

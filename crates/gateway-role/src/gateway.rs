@@ -430,6 +430,8 @@ impl Gateway {
                     self.watches.handle_renewed(now);
                 }
             }
+            LinkEvent::Broken(domain) if self.stopping.is_none() => self.watches.handle_broken(&domain, now),
+            LinkEvent::Broken(_) => {}
             LinkEvent::Partners { link, table } => self.handle_partners(link, table, now),
         }
     }

@@ -12,6 +12,7 @@ use net_types::{
 };
 use sip_proto::endpoint::Way;
 use xmpp_proto::link::{Dialer, LinkSettings, Output as DialerOutput, PartnerTable, ReceivedId, SendId};
+use xmpp_types::jid::DomainName;
 use xmpp_types::outline::{Bodies, outline};
 use xmpp_types::xml::Element;
 
@@ -63,6 +64,8 @@ pub enum LinkEvent {
         /// Whether it was open before, and the proxy has forgotten what it held for us.
         renewed: bool,
     },
+    /// A stream between a proxy and a partner broke.
+    Broken(DomainName),
     /// How far a proxy's partners are believed.
     Partners {
         /// Which link.
@@ -330,6 +333,7 @@ impl Links {
             }
             DialerOutput::Stanza { n, stanza } => LinkEvent::Stanza { link: number, n, stanza },
             DialerOutput::Settled(id) => LinkEvent::Settled(link.sent.remove(&id)?),
+            DialerOutput::Broken(domain) => LinkEvent::Broken(domain),
             DialerOutput::Partners(table) => LinkEvent::Partners { link: number, table },
             DialerOutput::Up { resumed } => {
                 let renewed = std::mem::replace(&mut link.was_up, true) && !resumed;

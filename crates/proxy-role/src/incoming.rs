@@ -358,6 +358,9 @@ impl Proxy {
         match (&incoming.partner, pair, failure) {
             (Some(partner), Some(pair), failure) => {
                 self.admission.dismiss_partner(partner);
+                if failure.is_some() {
+                    self.links.announce_broken(&pair.remote);
+                }
                 let direction = Direction::Inward;
                 self.world.notice(Notice::Closed { pair, direction, connection, failure });
             }

@@ -201,7 +201,7 @@ impl Dialling {
                 Output::Close => self.is_connected = false,
                 Output::Stanza { n, .. } => self.dialer.settle(n, self.now),
                 Output::Settled(id) => self.open.end(id),
-                Output::Up { .. } | Output::Down(_) | Output::Partners(_) => {}
+                Output::Up { .. } | Output::Down(_) | Output::Partners(_) | Output::Broken(_) => {}
             }
         }
     }

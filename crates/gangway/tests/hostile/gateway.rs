@@ -95,6 +95,7 @@ impl LinkRole {
                     | Output::Settled(_)
                     | Output::Up { .. }
                     | Output::Partners(_)
+                    | Output::Broken(_)
                     | Output::Down(_),
                     _,
                 ) => {}

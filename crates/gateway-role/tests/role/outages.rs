@@ -501,3 +501,27 @@ fn a_resource_that_went_while_nobody_could_say_so_is_gone_after_the_next_answer(
     let last = documents.last().expect("a resource is gone");
     assert!(last.contains("ID-phone") && !last.contains("ID-desk"), "{documents:?}");
 }
+
+#[test]
+fn after_a_partners_stream_broke_those_who_are_seen_are_asked_for_once() {
+    let mut world = seeing();
+    let asked = |world: &mut World| {
+        let stanzas = std::mem::take(&mut world.stanzas);
+        for (_, probe) in &stanzas {
+            let user = probe.attr("to").unwrap();
+            world.xmpp(&format!("<presence xmlns='jabber:server' from='{user}/desk' to='bob@s.example'/>"));
+        }
+        stanzas.len()
+    };
+
+    world.breaks("y.example");
+    assert_eq!(asked(&mut world), 0);
+    world.breaks("x.example");
+    assert_eq!(asked(&mut world), 3);
+    world.pass(10_000);
+    world.breaks("x.example");
+    assert_eq!(asked(&mut world), 0);
+    world.pass(10_000);
+    world.breaks("x.example");
+    assert_eq!(asked(&mut world), 3);
+}

@@ -132,6 +132,12 @@ impl World {
         self.drain();
     }
 
+    /// A stream between the proxy and a partner broke.
+    pub fn breaks(&mut self, domain: &str) {
+        self.proxy.announce_broken(&DomainName::parse(domain).unwrap());
+        self.drain();
+    }
+
     pub fn is_settled(&self, sent: u64) -> bool {
         self.settled.contains(&sent)
     }

@@ -484,6 +484,7 @@ impl Scene {
             | LinkOutput::Settled(_)
             | LinkOutput::Up { .. }
             | LinkOutput::Partners(_)
+            | LinkOutput::Broken(_)
             | LinkOutput::Down(_) => {}
         }
     }

@@ -140,6 +140,7 @@ fn what_a_broken_stream_left_unacknowledged_is_sent_once_more_before_newer_ones(
 
     assert_eq!(world.sites[1].received_ids(), ["1", "2", "1", "2", "3"]);
     assert_eq!(world.sites[0].settled, []);
+    assert_eq!(world.sites[1].broken, [domain("a.example")], "its gateway knows that something may be lost");
 
     // A second loss of the same stanza is reported; the third has only been sent once.
     world.break_wires();

@@ -27,6 +27,8 @@ pub struct Site {
     pub settled: Vec<SendId>,
     /// How the proxy's partners are believed, as the gateway was told.
     pub partners: PartnerTable,
+    /// The partners of whom it was told that their streams broke.
+    pub broken: Vec<DomainName>,
     /// Whether the gateway settles at once what it receives.
     pub is_diligent: bool,
     pub paused: BTreeSet<ConnectionId>,
@@ -374,6 +376,7 @@ impl World {
             }
             LinkOutput::Settled(id) => self.sites[site].settled.push(id),
             LinkOutput::Partners(table) => self.sites[site].partners = table,
+            LinkOutput::Broken(domain) => self.sites[site].broken.push(domain),
             LinkOutput::Up { .. } | LinkOutput::Down(_) => {}
         }
     }
@@ -390,6 +393,7 @@ impl Site {
             received: Vec::new(),
             settled: Vec::new(),
             partners: PartnerTable::default(),
+            broken: Vec::new(),
             is_diligent: true,
             paused: BTreeSet::new(),
             addresses: vec![format!("8.8.8.{}", place + 1).parse().unwrap()],

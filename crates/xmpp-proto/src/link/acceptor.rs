@@ -4,6 +4,7 @@ use std::fmt;
 use clock_types::{Ids, Moment, Now, earliest};
 use net_types::ConnectionId;
 use xmpp_types::features::FeatureSet;
+use xmpp_types::jid::DomainName;
 use xmpp_types::ns;
 use xmpp_types::stream::{StreamCondition, StreamError, StreamHeader};
 use xmpp_types::xml::{Element, Event};
@@ -152,6 +153,16 @@ impl Acceptor {
         for (name, connected) in &mut self.connections {
             if matches!(connected.state, State::Up { .. }) {
                 connected.announce(&self.partners);
+                connected.mark(*name, &mut self.dirty);
+            }
+        }
+    }
+
+    /// Says that a stream with a partner broke, to all gateways that are there; another one finds out when it begins.
+    pub fn announce_broken(&mut self, domain: &DomainName) {
+        for (name, connected) in &mut self.connections {
+            if connected.wants_partners && matches!(connected.state, State::Up { .. }) {
+                connected.wire.print(&partners::broken(domain));
                 connected.mark(*name, &mut self.dirty);
             }
         }

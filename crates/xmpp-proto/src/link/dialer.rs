@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clock_types::{Ids, Moment, Now};
 use sha1::{Digest, Sha1};
+use xmpp_types::jid::DomainName;
 use xmpp_types::ns;
 use xmpp_types::stream::{StreamHeader, StreamVersion};
 use xmpp_types::xml::{Element, Event};
@@ -39,6 +40,8 @@ pub enum Output {
     },
     /// How far the other end's partners are believed, from now on.
     Partners(PartnerTable),
+    /// A stream with this partner broke: what its users said may be lost.
+    Broken(DomainName),
     /// Stanzas no longer flow, and why. What is not settled is kept and sent again.
     Down(String),
 }
@@ -397,6 +400,8 @@ impl Dialer {
                 }
             }
             return;
+        } else if element.is("broken", ns::LINK) {
+            return self.outputs.extend(partners::broken_domain(&element).map(Output::Broken));
         } else {
             return self.hang_up(complaint(&element), now);
         };

@@ -12,6 +12,12 @@
 //!                                          ◀──   <partners part='2' of='2'> … </partners>
 //! ```
 //!
+//! To the same gateways it also says when a stream with a partner broke, so that what the partner's users said may be lost:
+//!
+//! ```text
+//!                                          ◀──   <broken domain='x.example'/>
+//! ```
+//!
 //! The words are no stanzas: nobody counts or acknowledges them, and the next table replaces the one before.
 
 use std::collections::BTreeMap;
@@ -193,6 +199,16 @@ impl Incoming {
 /// Returns the word of the stream's features and of `<enable/>` and `<resume/>`: the table is offered, or wanted.
 pub(super) fn word() -> Element {
     Element::new(ns::LINK, "partners")
+}
+
+/// Returns the word that a stream with a domain broke.
+pub(super) fn broken(domain: &DomainName) -> Element {
+    Element::new(ns::LINK, "broken").with_attr("domain", domain.as_str())
+}
+
+/// Reads that word.
+pub(super) fn broken_domain(element: &Element) -> Option<DomainName> {
+    element.attr("domain").and_then(|domain| DomainName::parse(domain).ok())
 }
 
 /// A kind of a later version is believed least.

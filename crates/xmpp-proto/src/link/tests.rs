@@ -214,6 +214,11 @@ fn the_gateway_knows_how_far_partners_are_believed_before_the_first_stanza_and_a
     cable.run(at(2));
     assert_eq!(news(&mut cable), [FromDialer::Partners(table(PartnerKind::PublicVerified))]);
 
+    let domain = "x.example".parse().unwrap();
+    cable.acceptor.announce_broken(&domain);
+    cable.run(at(2));
+    assert_eq!(news(&mut cable), [FromDialer::Broken(domain)]);
+
     let gateway = cable.gateway();
     cable.cut(at(3));
     news(&mut cable);

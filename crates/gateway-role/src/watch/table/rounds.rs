@@ -17,6 +17,8 @@ use super::{RATE, Watches};
 const COUNT: Duration = Duration::from_secs(600);
 /// How long a transaction lasts that nobody answers (Timer F, RFC 3261 §17.1.2.2).
 const TRANSACTION: Duration = Duration::from_secs(30);
+/// How long broken streams of a domain are no news.
+const CALM: Duration = Duration::from_secs(20);
 /// How long a NOTIFY rests that fell into an outage.
 const REST: Duration = Duration::from_secs(15);
 
@@ -29,6 +31,8 @@ pub(super) struct Rounds {
     /// The question that each XMPP domain has not answered.
     checks: BTreeMap<WatchCheck, DomainName>,
     last_check: u64,
+    /// When a stream with an XMPP domain broke last; only for a while.
+    broken: BTreeMap<DomainName, Moment>,
     /// Whose turn it was last to carry a question.
     turn: Slot,
     /// Nobody is asked any more.
@@ -43,6 +47,7 @@ impl Default for Rounds {
             counted: None,
             checks: BTreeMap::new(),
             last_check: 0,
+            broken: BTreeMap::new(),
             turn: 0,
             over: false,
         }
@@ -223,6 +228,25 @@ impl Watches {
     pub fn handle_renewed(&mut self, now: Now) {
         let slots: Vec<Slot> =
             self.inward.iter().filter(|(_, watch)| watch.is_seen()).map(|(slot, _)| *slot).collect();
+        slots.into_iter().for_each(|slot| self.probe_in_turn(slot, now));
+        self.run_errands(now);
+    }
+
+    /// Learns that a stream with an XMPP domain broke: those who are seen may have gone with it. They are asked for in turn,
+    /// and not again and again where streams break all the time; where the domain is gone, the questions come back.
+    pub fn handle_broken(&mut self, domain: &DomainName, now: Now) {
+        let before = self.rounds.broken.get(domain).copied();
+        self.rounds.broken.retain(|_, at| now.moment < *at + CALM);
+        if before.is_some_and(|at| now.moment < at + CALM) || self.rounds.over {
+            return;
+        }
+        let seen =
+            self.inward.iter().filter(|(_, watch)| watch.is_seen() && watch.pair().xmpp.domain() == domain);
+        let slots: Vec<Slot> = seen.map(|(slot, _)| *slot).collect();
+        if slots.is_empty() {
+            return;
+        }
+        self.rounds.broken.insert(domain.clone(), now.moment);
         slots.into_iter().for_each(|slot| self.probe_in_turn(slot, now));
         self.run_errands(now);
     }
