@@ -111,6 +111,7 @@ impl World {
         let local = SocketAddr::new(self.nodes[node.0].address, EPHEMERAL);
         let at = self.moment + wait;
         if let Some(found) = self.wires.get_mut(wire) {
+            found.ready = at + wait;
             found.end_mut(Side::Dialler).last_arrival = at;
             found.end_mut(Side::Acceptor).last_arrival = at + wait;
         }

@@ -85,6 +85,8 @@ pub struct Scene {
     talks: Talks,
 }
 
+/// How often a domain is asked whether it is there, as the program does it.
+const CHECKED_EVERY: Duration = Duration::from_secs(40);
 pub(crate) const PROXY: &str = "203.0.113.1";
 const PROXY_INSIDE: &str = "203.0.113.1:23456";
 pub(crate) const GATEWAY: &str = "10.0.0.2";
@@ -99,7 +101,9 @@ impl Scene {
         certificates(&mut world);
         let log: Log = Rc::new(RefCell::new(Vec::new()));
         let proxy = add_proxy(&mut world, proxy_settings(options));
-        let gateway = add_gateway(&mut world, options.transport, gateway_settings(options));
+        let mut settings = gateway_settings(options);
+        settings.watches.check_every = Some(CHECKED_EVERY);
+        let gateway = add_gateway(&mut world, options.transport, settings);
         let xmpp = add_xmpp(&mut world, options, &log);
         let sip = add_sip(&mut world, options, &log);
         for node in [proxy, gateway, xmpp, sip] {

@@ -47,6 +47,8 @@ pub enum Cargo {
 pub struct Wire {
     dialler: End,
     acceptor: End,
+    /// When both ends know of it.
+    pub ready: Moment,
 }
 
 /// One end of a connection.
@@ -123,7 +125,7 @@ impl Wires {
         self.next += 1;
         self.ends.insert((dialler.node, dialler.connection), (self.next, Side::Dialler));
         self.ends.insert((acceptor.node, acceptor.connection), (self.next, Side::Acceptor));
-        self.wires.insert(self.next, Wire { dialler, acceptor });
+        self.wires.insert(self.next, Wire { dialler, acceptor, ready: Moment::ZERO });
         self.next
     }
 

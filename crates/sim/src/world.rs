@@ -269,8 +269,15 @@ impl World {
     /// Breaks every connection between two nodes, as a firewall does that forgets.
     pub fn reset_between(&mut self, one: NodeId, other: NodeId) {
         for wire in self.wires.between(one, other) {
-            for side in [Side::Dialler, Side::Acceptor] {
-                self.arrive(wire, side, Cargo::Reset("connection reset".to_owned()));
+            // Nobody hears that a connection is gone before he hears that it is there.
+            let ready = self.wires.get_mut(wire).map_or(self.moment, |wire| wire.ready);
+            for to in [Side::Dialler, Side::Acceptor] {
+                let cargo = Cargo::Reset("connection reset".to_owned());
+                if ready > self.moment {
+                    self.put(ready, Happening::Arrive { wire, to, cargo });
+                } else {
+                    self.arrive(wire, to, cargo);
+                }
             }
         }
     }
