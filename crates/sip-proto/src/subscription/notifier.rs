@@ -323,7 +323,7 @@ impl Notifier {
     /// Hears the final answer to the NOTIFY.
     pub fn handle_response(&mut self, response: &Response, now: Now) {
         self.under_way = false;
-        if self.settle_ending() {
+        if self.settle_ending(!(500..600).contains(&response.status()), now) {
             return;
         }
         match response.status() {
@@ -351,7 +351,7 @@ impl Notifier {
             self.over = true;
             return self.outputs.push_back(NotifierOutput::Ended(NotifierEnd::Untold));
         }
-        if self.settle_ending() {
+        if self.settle_ending(matches!(failure, Failure::Timeout { .. }), now) {
             return;
         }
         match failure {
@@ -377,8 +377,15 @@ impl Notifier {
         if self.not_before.is_some_and(|until| until <= now.moment) {
             self.not_before = None;
         }
-        if self.ending.is_none() && self.expires <= now.moment {
-            self.end("timeout", None, NotifierEnd::Expired);
+        if self.expires <= now.moment {
+            match &self.ending {
+                None => self.end("timeout", None, NotifierEnd::Expired),
+                Some(ending) if !self.under_way && self.changed => {
+                    let end = ending.end.clone();
+                    return self.finish(end);
+                }
+                Some(_) => {}
+            }
         }
         self.advance(now);
     }
@@ -386,7 +393,7 @@ impl Notifier {
     /// Returns when to call [`Self::handle_timeout`].
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Moment> {
-        if self.over || self.ending.is_some() {
+        if self.over || (self.ending.is_some() && (self.under_way || self.not_before.is_none())) {
             return None;
         }
         let next = if self.changed && !self.under_way { self.next_turn() } else { None };
@@ -440,12 +447,19 @@ impl Notifier {
         }
     }
 
-    /// After the last NOTIFY its fate does not matter.
-    fn settle_ending(&mut self) -> bool {
-        match &self.ending {
+    /// After the last NOTIFY its fate does not matter, unless it never reached a subscriber who does not know of the end: that
+    /// one is told again.
+    fn settle_ending(&mut self, is_final: bool, now: Now) -> bool {
+        match &mut self.ending {
             Some(ending) if ending.said => {
-                let end = ending.end.clone();
-                self.finish(end);
+                let matters = !ending.end.is_known() && ending.end != NotifierEnd::Polled;
+                if matters && !is_final && now.moment < self.expires {
+                    ending.said = false;
+                    self.leave_in_peace(PEACE, now);
+                } else {
+                    let end = ending.end.clone();
+                    self.finish(end);
+                }
                 true
             }
             Some(_) | None => self.over,

@@ -229,6 +229,27 @@ fn a_refusal_of_the_presentity_is_the_last_word() {
 }
 
 #[test]
+fn a_refusal_that_did_not_get_there_is_told_again() {
+    let mut world = World::new("", false);
+    world.notifier.notify(None, None, at(0));
+    world.is_answered(200, 0);
+    world.drain();
+    world.heard.clear();
+
+    world.notifier.terminate("rejected", None, at(9));
+    world.expect(&["wanted"]);
+    world.notifier.notify(None, None, at(9));
+    world.expect(&["NOTIFY 2 terminated;reason=rejected []"]);
+    world.is_answered(503, 10).expect(&[]);
+    assert_eq!(world.notifier.poll_timeout(), Some(at(40).moment));
+    world.notifier.handle_timeout(at(40));
+    world.expect(&["wanted"]);
+    world.notifier.notify(None, None, at(40));
+    world.expect(&["NOTIFY 3 terminated;reason=rejected []"]);
+    world.is_answered(200, 40).expect(&["forget", "ended Terminated(\"rejected\")"]);
+}
+
+#[test]
 fn a_dialog_goes_on_after_a_crash() {
     let mut world = World::new("Expires: 600", true);
     world.says("one", 0).is_answered(200, 0);
