@@ -8,6 +8,7 @@ use sip_proto::endpoint::{Listener, Transport};
 use sip_proto::msrp::{self, Msrp, SessionKey};
 use sip_proto::session;
 use sip_types::header::{CallId, NameAddr};
+use sip_types::msrp::{self as msrp_types, Ident};
 use sip_types::{HeaderName, HeaderText, Method, Request, SipUri, Token};
 use translate::jid_to_sip;
 use translate::session::TypingDialect;
