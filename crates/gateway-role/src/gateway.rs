@@ -130,7 +130,7 @@ pub(crate) enum Ours {
     /// What became of a text from SIP, as a courtesy.
     Told,
     /// A SUBSCRIBE or NOTIFY of a watch.
-    Watch(WatchRequest),
+    Watch { name: WatchRequest, sent: Moment },
 }
 
 impl Gateway {
@@ -389,7 +389,7 @@ impl Gateway {
             endpoint::Output::Failed { key, failure } => self.handle_failure(key, failure, now),
             endpoint::Output::Notice(notice) => {
                 if let endpoint::Notice::Oversized { key, .. } = &notice
-                    && let Some(Ours::Watch(name)) = self.requests.get(key)
+                    && let Some(Ours::Watch { name, .. }) = self.requests.get(key)
                 {
                     self.watches.handle_oversized(*name);
                 }

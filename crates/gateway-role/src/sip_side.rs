@@ -383,7 +383,10 @@ impl Gateway {
             Ours::Report(number) => {
                 self.report_refused(number, format!("{status} {}", response.reason()), now)
             }
-            Ours::Watch(name) => self.watches.handle_response(name, response, now),
+            Ours::Watch { name, sent } => {
+                self.note_manners_of_watch(name, status, now.moment.since(sent));
+                self.watches.handle_response(name, response, now);
+            }
             // The one is a courtesy, the other is heard above.
             Ours::Told | Ours::Session { .. } => {}
         }
@@ -402,7 +405,7 @@ impl Gateway {
                 self.session_answered(about);
                 self.conversations.handle_failure(session, about, failure, now);
             }
-            Some(Ours::Watch(name)) => self.watches.handle_failure(name, failure, now),
+            Some(Ours::Watch { name, .. }) => self.watches.handle_failure(name, failure, now),
             Some(Ours::Told) | None => {}
         }
     }

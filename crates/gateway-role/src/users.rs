@@ -12,6 +12,7 @@ use crate::delivery::Number;
 use crate::gateway::Gateway;
 use crate::policy::Access;
 use crate::unknown;
+use crate::watch::WatchRequest;
 
 /// What a SIP user reads who may not federate.
 const NOT_ENABLED: &str = "This account is not enabled for XMPP federation";
@@ -54,6 +55,15 @@ impl Gateway {
     /// Remembers how a message's next hop answered, to imitate it.
     pub(crate) fn note_manners(&mut self, number: Number, status: u16, took: Duration) {
         if let Some(domain) = self.domain_of(number) {
+            self.unknown.handle_answered(&domain, status, took);
+        }
+    }
+
+    /// Remembers how the next hop of a watched user answered.
+    pub(crate) fn note_manners_of_watch(&mut self, name: WatchRequest, status: u16, took: Duration) {
+        if self.settings.policy.is_restricting()
+            && let Some(domain) = self.watches.domain_asked(name)
+        {
             self.unknown.handle_answered(&domain, status, took);
         }
     }

@@ -291,7 +291,7 @@ impl Gateway {
                 let settings = Arc::clone(&self.settings);
                 match settings.domain(&domain) {
                     Some(domain) => {
-                        self.send(Ours::Watch(name), *request, &domain.route, now);
+                        self.send(Ours::Watch { name, sent: now.moment }, *request, &domain.route, now);
                     }
                     None => {
                         let reason = "its domain is no longer served here".to_owned();

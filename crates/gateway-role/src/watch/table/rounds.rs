@@ -8,7 +8,7 @@ use sip_proto::endpoint::Failure;
 use xmpp_types::jid::DomainName;
 
 use super::super::desk::{Asker, Slot};
-use super::super::effect::{Effect, WatchCheck};
+use super::super::effect::{Effect, WatchCheck, WatchRequest};
 use super::super::errands::Errand;
 use super::super::reach::Reach;
 use super::{RATE, Watches};
@@ -154,6 +154,12 @@ impl Watches {
         if let Some(request) = self.desk.options(&pair) {
             self.desk.send(Asker::Check(domain.clone()), Box::new(request), domain);
         }
+    }
+
+    /// Returns the SIP domain that a request without an answer went to.
+    #[must_use]
+    pub fn domain_asked(&self, name: WatchRequest) -> Option<DomainName> {
+        self.domain_of(self.desk.requests.get(&name)?)
     }
 
     /// Learns that a question to an XMPP domain is settled.
