@@ -293,7 +293,7 @@ class SipPerson(Person):
                 act, done = self.jobs.get()
                 done.put(act())
             for address in [address for address, at in self.again.items() if at <= time.monotonic()]:
-                if self.subscribe_now(address, 600) != 200:
+                if self.subscribe_now(address, 600, timeout=2) != 200:
                     self.again[address] = time.monotonic() + 1
                 else:
                     del self.again[address]
@@ -360,13 +360,14 @@ class SipPerson(Person):
     def subscribe(self, address, expires=600, headers=(("Accept", "application/pidf+xml"),), body=b""):
         return self.do(lambda: self.subscribe_now(address, expires, headers, body))
 
-    def subscribe_now(self, address, expires, headers=(("Accept", "application/pidf+xml"),), body=b""):
+    def subscribe_now(self, address, expires, headers=(("Accept", "application/pidf+xml"),), body=b"", timeout=20):
         headers = [("Event", "presence"), ("Expires", expires), *headers]
         call, tag = sipmini.rnd(20), sipmini.rnd()
         # Its NOTIFY may come first (RFC 6665 §4.1.2.4).
         dialog = {"call": call, "tag": tag, "cseq": 0, "routes": [], "state": None}
         self.watches[address] = dialog
-        answer = self.ua.request("SUBSCRIBE", "sip:" + address, body=body, headers=headers, callid=call, fromtag=tag, timeout=20)
+        answer = self.ua.request("SUBSCRIBE", "sip:" + address, body=body, headers=headers, callid=call, fromtag=tag,
+                                 timeout=timeout)
         if answer is None:
             return 0
         if answer.code < 300:
