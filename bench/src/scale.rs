@@ -31,7 +31,7 @@ pub struct Scale {
 }
 
 /// What it is called.
-pub const NAME: &str = "presence resumed in process";
+pub const NAME: &str = "watches resumed in process";
 
 /// Measures one size after the other.
 pub fn measure(is_quick: bool) -> Result<Vec<Scale>, String> {
