@@ -20,8 +20,6 @@ pub struct Roster {
     shown: BTreeMap<(String, String, String), View>,
     /// While the server restarts, its users are not there.
     is_away: bool,
-    /// User and resource that went while it was away.
-    gone: Vec<(String, String)>,
     outputs: VecDeque<Element>,
     told: VecDeque<Said>,
     wrong: Vec<String>,
@@ -95,9 +93,6 @@ impl Roster {
             Some(state) => view.insert(resource.to_owned(), state.clone()),
             None => view.remove(resource),
         };
-        if self.is_away && before.is_some() && state.is_none() {
-            self.gone.push((user.to_owned(), resource.to_owned()));
-        }
         if self.is_away || (before.is_none() && state.is_none()) {
             return;
         }
@@ -127,18 +122,9 @@ impl Roster {
         self.shown.clear();
     }
 
-    /// The server is back, and so are its users. It says who went meanwhile; of a server that does not, the other side learns
-    /// it when it next probes.
+    /// The server is back, and so are its users. Of those who went meanwhile it knows nothing.
     pub fn come_back(&mut self) {
         self.is_away = false;
-        for (user, resource) in std::mem::take(&mut self.gone) {
-            if self.online.get(&user).is_some_and(|view| view.contains_key(&resource)) {
-                continue;
-            }
-            for contact in self.contacts_of(&user, |contact| contact.from) {
-                self.send_state(&user, &resource, None, &contact);
-            }
-        }
         for (user, view) in self.online.clone() {
             for (resource, state) in view {
                 for contact in self.contacts_of(&user, |contact| contact.from) {
