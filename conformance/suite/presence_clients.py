@@ -117,3 +117,22 @@ def _(world):
             equal(person.polls(juliet), 200, f"the answer to {person.address}")
             equal(person.polled, shown, f"what {person.address} learns")
         assert ("subscribe", tybalt.address) not in juliet.words, "juliet was asked about tybalt"
+
+
+@case("presence", "a user of Prosody sees baresip come and go")
+def _(world):
+    with Baresip(world, "mercutio") as phone, People(world) as people:
+        mercutio, juliet = people.join(BaresipUser(people, phone)), people.xmpp()
+        mercutio.allows(juliet)
+        juliet.adds(mercutio)
+        juliet.has(mercutio, "to")
+        mercutio.write("set", device="phone", state="available", note="")
+        juliet.sees(mercutio, "available")
+        phone.control("presence_offline")
+        mercutio.write("set", device="phone", state="unavailable")
+        juliet.sees(mercutio)
+        phone.control("presence_online")
+        mercutio.write("set", device="phone", state="available", note="")
+        juliet.sees(mercutio, "available")
+        phone.control("presence_offline")
+        mercutio.write("set", device="phone", state="unavailable")
