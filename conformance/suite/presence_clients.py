@@ -78,7 +78,7 @@ BATCH = b"""<batchSub xmlns="http://schemas.microsoft.com/2006/01/sip/batch-subs
 <action name="subscribe" id="7"><adhocList><resource uri="sip:juliet@xa.example"><context/></resource></adhocList>
 <categoryList xmlns="http://schemas.microsoft.com/2006/09/sip/categorylist"><category name="state"/><category name="note"/>
 </categoryList></action></batchSub>"""
-# What its clients say that they can do (MS-PRES §4.11, and what pidgin-sipe sends).
+# What its clients say that they can do (MS-PRES §4.11).
 DIALECT = (("Accept", "application/msrtc-event-categories+xml, application/xpidf+xml, text/xml+msrtc.pidf, application/pidf+xml, "
                       "application/rlmi+xml, multipart/related"), ("Supported", "com.microsoft.autoextend"),
            ("Supported", "ms-benotify"), ("Proxy-Require", "ms-benotify"), ("Supported", "ms-piggyback-first-notify"),
