@@ -117,6 +117,11 @@ impl Errands {
         self.turns.first().map(|(at, _)| *at)
     }
 
+    /// Returns whether any waits for a domain.
+    pub fn is_busy(&self, domain: &DomainName) -> bool {
+        self.queues.get(domain).is_some_and(|queue| !queue.waiting.is_empty())
+    }
+
     /// Returns whether none waits.
     pub fn is_empty(&self) -> bool {
         self.turns.is_empty()

@@ -276,12 +276,16 @@ impl Watches {
     /// Hears the final answer to a request.
     pub fn handle_response(&mut self, name: WatchRequest, response: &Response, now: Now) {
         let Some(asker) = self.desk.requests.remove(&name) else { return };
-        if let Some(domain) = self.domain_of(&asker) {
-            self.handle_sip_heard(&domain, now);
+        let domain = self.domain_of(&asker);
+        if let Some(domain) = &domain {
+            self.handle_sip_heard(domain, now);
         }
         match asker {
             Asker::Outward(slot) => {
                 self.in_outward(slot, |watch, desk| watch.handle_response(response, desk, now));
+                if let Some(domain) = domain {
+                    self.handle_dialog_answered(slot, &domain, response.status(), now);
+                }
             }
             Asker::Inward(slot, tag) => {
                 self.in_inward(slot, |watch, desk| watch.handle_response(&tag, response, desk, now));

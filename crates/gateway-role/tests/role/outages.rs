@@ -525,3 +525,71 @@ fn after_a_partners_stream_broke_those_who_are_seen_are_asked_for_once() {
     world.breaks("x.example");
     assert_eq!(asked(&mut world), 3);
 }
+
+/// Ann watches so many users of Bob's domain, and is allowed to; each dialog has just been refreshed.
+fn watching_many(count: u32) -> World {
+    let mut kept = watches(count);
+    for (number, watch) in kept.watches.iter_mut().enumerate() {
+        watch.direction = WatchDirection::Outward;
+        watch.pair = Arc::new(Pair::of_key(&format!("ann@x.example u{number}@s.example")).unwrap());
+        let dialog = &mut watch.dialogs[0];
+        dialog.local = format!("<sip:ann@x.example>;tag=w{number}");
+        dialog.remote = format!("<sip:u{number}@s.example>;tag=b");
+    }
+    let mut world = World::with(settings(), kept);
+    let mut refreshed = 0;
+    for _ in 0..300 {
+        world.pass(100);
+        for refresh in std::mem::take(&mut world.sip) {
+            refreshed += 1;
+            grant(&mut world, &refresh, "200 OK", "Expires: 3600\r\n");
+        }
+    }
+    assert_eq!(refreshed, count);
+    world
+}
+
+/// Time passes until a refresh is due, which is answered 481; returns whom it and what follows are about.
+fn forgotten(world: &mut World) -> (String, Vec<String>) {
+    while world.sip.is_empty() {
+        world.pass(100);
+    }
+    let refresh = world.sip.remove(0);
+    let others = std::mem::take(&mut world.sip);
+    assert_eq!(others, [""; 0]);
+    world.answer(&refresh, "481 Call/Transaction Does Not Exist");
+    (header(&refresh, "To").to_owned(), std::mem::take(&mut world.sip))
+}
+
+#[test]
+fn a_server_that_has_forgotten_one_dialog_is_asked_about_another() {
+    let mut world = watching_many(3);
+
+    let (to, asked) = forgotten(&mut world);
+    let [anew, other] = &asked[..] else { panic!("{asked:?}") };
+    assert!(to.starts_with(header(anew, "To")) && !header(anew, "To").contains("tag="), "{anew}");
+    assert!(header(other, "To").contains("tag=b") && header(other, "To") != to, "{other}");
+
+    // It knows that one: a single program was lost, and nobody else is disturbed.
+    grant(&mut world, other, "200 OK", "Expires: 3600\r\n");
+    world.expect_no_sip();
+}
+
+#[test]
+fn a_server_that_has_forgotten_two_dialogs_is_asked_for_all() {
+    let mut world = watching_many(4);
+
+    let (_, asked) = forgotten(&mut world);
+    let other = asked.into_iter().find(|request| header(request, "To").contains("tag=")).unwrap();
+    world.answer(&other, "481 Call/Transaction Does Not Exist");
+    world.pass(200);
+
+    let of_all = std::mem::take(&mut world.sip);
+    let refreshed = of_all.iter().filter(|request| header(request, "To").contains("tag=b")).count();
+    assert_eq!((of_all.len(), refreshed), (3, 2), "{of_all:?}");
+    for request in of_all.iter().filter(|request| header(request, "To").contains("tag=b")) {
+        world.answer(request, "481 Call/Transaction Does Not Exist");
+    }
+    // Each is begun anew once, and the rest of the news is none.
+    assert_eq!(world.sip.len(), 2);
+}

@@ -33,10 +33,32 @@ pub(super) struct Rounds {
     last_check: u64,
     /// When a stream with an XMPP domain broke last; only for a while.
     broken: BTreeMap<DomainName, Moment>,
+    /// SIP domains that have forgotten a dialog, and perhaps all of them.
+    doubts: BTreeMap<DomainName, Doubt>,
     /// Whose turn it was last to carry a question.
     turn: Slot,
     /// Nobody is asked any more.
     over: bool,
+}
+
+/// A SIP domain did not know a dialog.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Doubt {
+    /// Another watch asks about its own.
+    Asked(Slot, Moment),
+    /// It did not know that either: all ask.
+    Answered(Moment),
+}
+
+impl Doubt {
+    /// Tells whether it is too old to say anything.
+    fn is_over(self, now: Now) -> bool {
+        let over = match self {
+            Self::Asked(_, since) => since + TRANSACTION * 2,
+            Self::Answered(since) => since + COUNT,
+        };
+        over <= now.moment
+    }
 }
 
 impl Default for Rounds {
@@ -48,6 +70,7 @@ impl Default for Rounds {
             checks: BTreeMap::new(),
             last_check: 0,
             broken: BTreeMap::new(),
+            doubts: BTreeMap::new(),
             turn: 0,
             over: false,
         }
@@ -200,6 +223,34 @@ impl Watches {
     /// Learns that a SIP domain has answered a check.
     pub(super) fn sip_answered(&mut self, domain: &DomainName) {
         self.rounds.sip.answered(domain);
+    }
+
+    /// Learns what a SIP domain says of the dialog of an outward watch. One that it has forgotten (481) is begun anew by its
+    /// watch; but a server that began anew has forgotten them all, and nobody would notice before each is refreshed. So
+    /// another watch asks; if its dialog is unknown, too, all ask in turn.
+    pub(super) fn handle_dialog_answered(&mut self, slot: Slot, domain: &DomainName, status: u16, now: Now) {
+        let doubt = self.rounds.doubts.get(domain).copied().filter(|doubt| !doubt.is_over(now));
+        match doubt {
+            Some(Doubt::Asked(asked, _)) if asked == slot => {
+                self.rounds.doubts.remove(domain);
+                if status == 481 {
+                    self.rounds.doubts.insert(domain.clone(), Doubt::Answered(now.moment));
+                    self.sip_back(domain, now);
+                }
+            }
+            Some(_) => {}
+            None if status != 481 || self.rounds.over || self.errands.is_busy(domain) => {}
+            None => self.doubt(slot, domain, now),
+        }
+    }
+
+    fn doubt(&mut self, slot: Slot, domain: &DomainName, now: Now) {
+        self.rounds.doubts.retain(|_, doubt| !doubt.is_over(now));
+        let others = self.outward.range(slot.wrapping_add(1)..).chain(self.outward.range(..slot));
+        let mut others = others.filter(|(_, watch)| watch.is_asked() && watch.pair().sip.domain() == domain);
+        let Some(other) = others.next().map(|(slot, _)| *slot) else { return };
+        self.rounds.doubts.insert(domain.clone(), Doubt::Asked(other, now.moment));
+        self.run_round(Errand::Refresh(other), now);
     }
 
     /// Learns that a SIP domain has not answered a check.
