@@ -77,7 +77,7 @@ pub struct Notifier {
     event_id: Option<Box<Token>>,
     authorised: bool,
     expires: Moment,
-    /// When the last NOTIFY went out.
+    /// When the last document went out: one without says nothing that the next would come too soon after.
     last: Option<Moment>,
     /// Not before this, because the subscriber asked for peace.
     not_before: Option<Moment>,
@@ -236,6 +236,7 @@ impl Notifier {
         let mut request = self.dressed(request, now);
         let silent = !self.authorised;
         if let Some(content) = document.filter(|_| !silent) {
+            self.last = Some(now.moment);
             request = request.with_body(&content.content_type, content.body);
             if let Some(language) = language {
                 request = request.with(HeaderName::ContentLanguage, language);
@@ -248,7 +249,6 @@ impl Notifier {
             }
         }
         (self.under_way, self.owed, self.changed) = (true, false, false);
-        self.last = Some(now.moment);
         let (request, next_hop) = (Box::new(request), Box::new(next_hop));
         self.outputs.push_back(NotifierOutput::Send { request, next_hop });
     }

@@ -117,6 +117,23 @@ fn a_notify_follows_the_200_at_once_and_the_decision_later() {
 }
 
 #[test]
+fn the_first_document_waits_for_nothing_that_said_nothing() {
+    let mut world = World::new("", true);
+
+    world.expect(&["keep", "respond 200 3600", "wanted"]);
+    world.notifier.notify(None, None, at(0));
+    world.expect(&["NOTIFY 1 active;expires=3600 []"]);
+    world.is_answered(200, 0).expect(&[]);
+    world.notifier.changed(at(1));
+    world.expect(&["wanted"]);
+    world.says("one", 1).expect(&["NOTIFY 2 active;expires=3599 [one]"]);
+    world.is_answered(200, 1).expect(&[]);
+    world.notifier.changed(at(2));
+    world.expect(&[]);
+    assert_eq!(world.notifier.poll_timeout(), Some(at(6).moment));
+}
+
+#[test]
 fn one_notify_is_under_way_and_of_many_changes_the_last_is_said() {
     let mut world = World::new("", true);
 

@@ -187,8 +187,6 @@ impl Programs {
         if early && !usage.may_be_early && !ends && !jumps {
             desk.complain(format!("NOTIFY {number} to {who} is early (RFC 3856 §6.10)"));
         }
-        let was_pending = self.wishes.get(&(usage.watcher.clone(), usage.of.clone()));
-        let was_pending = was_pending.is_some_and(|wish| wish.told == Told::Waits);
         usage.last = (number, notify.body().clone());
         usage.dialog.last_heard = Some(number);
         usage.dialog.remote = notify.from().clone();
@@ -197,7 +195,8 @@ impl Programs {
         }
         usage.answering = Some((number, now.moment + desk.manners.answers_after));
         usage.heard = Some(now.moment);
-        usage.may_be_early = was_pending && state.state == SubscriptionPhase::Pending;
+        // What said nothing of anybody was not what the pace is for.
+        usage.may_be_early = notify.body().is_empty();
         usage.live = true;
         usage.until = usage.until.max(usage.granted).max(now.moment + FAREWELL);
         if let Some(left) = state.expires {
