@@ -391,7 +391,7 @@ impl Gateway {
                 if let endpoint::Notice::Oversized { key, .. } = &notice
                     && let Some(Ours::Watch { name, .. }) = self.requests.get(key)
                 {
-                    self.watches.handle_oversized(*name);
+                    self.watches.handle_oversized(*name, now);
                 }
                 self.notice(Notice::Sip(notice));
             }

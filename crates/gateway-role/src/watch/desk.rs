@@ -1,10 +1,10 @@
 //! What all watches share.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use clock_types::{Ids, Now};
+use clock_types::{Ids, Moment, Now};
 use sip_proto::endpoint::ServerKey;
 use sip_proto::subscription::{self, Notifier};
 use sip_types::header::{CallId, Event, HeaderName, NameAddr};
@@ -25,6 +25,8 @@ use crate::settings::{Settings, SipDomain};
 
 /// What a NOTIFY with a document has beside it and beside one without: its type, and a longer length.
 const TYPE_OCTETS: usize = "Content-Type: application/pidf+xml\r\n".len() + 4;
+/// How long a domain whose servers took no connection is believed to take datagrams only.
+const NARROW: Duration = Duration::from_secs(300);
 
 /// Names a watch among those of its direction.
 pub type Slot = u32;
@@ -55,8 +57,8 @@ pub struct Desk {
     pub words: BTreeMap<WatchWord, (Slot, Authorisation)>,
     next_word: u64,
     pub outputs: VecDeque<Effect>,
-    /// Domains whose servers take datagrams only: what does not fit into one may be lost.
-    narrow: BTreeSet<DomainName>,
+    /// Until when which domains' servers are believed to take datagrams only: what does not fit into one may be lost.
+    narrow: BTreeMap<DomainName, Moment>,
     /// What users of each SIP domain are said to be able to do.
     capabilities: BTreeMap<DomainName, Capabilities>,
 }
@@ -65,7 +67,7 @@ impl Desk {
     pub fn new(settings: Arc<Settings>, ids: Ids) -> Self {
         Self {
             subscriptions: Arc::new(subscriptions_of(&settings)),
-            narrow: BTreeSet::new(),
+            narrow: BTreeMap::new(),
             capabilities: capabilities_of(&settings),
             settings,
             partners: Arc::default(),
@@ -154,17 +156,18 @@ impl Desk {
         self.capabilities.get(domain)
     }
 
-    /// Learns that a domain's servers take datagrams only; settings that may be about others forget it.
-    pub fn handle_narrow(&mut self, domain: &DomainName) {
+    /// Learns that a domain's servers take datagrams only. It may have been an outage: after a while a connection is tried
+    /// again, as it is after other settings.
+    pub fn handle_narrow(&mut self, domain: &DomainName, now: Now) {
         if self.settings.domain(domain).is_some() {
-            self.narrow.insert(domain.clone());
+            self.narrow.insert(domain.clone(), now.moment + NARROW);
         }
     }
 
     /// Returns how a document for a SIP domain is written that stands in this notifier's next NOTIFY.
     pub fn document_options(&self, domain: &DomainName, notifier: &Notifier, now: Now) -> DocumentOptions {
         let Some(domain) = self.settings.domain(domain) else { return DocumentOptions::default() };
-        let octets_max = if self.narrow.contains(&domain.name) {
+        let octets_max = if self.narrow.get(&domain.name).is_some_and(|until| now.moment < *until) {
             let beside = notifier.head_octets(now) + TYPE_OCTETS + domain.to_sip.transport_octets;
             DATAGRAM_MAX.saturating_sub(beside)
         } else {

@@ -294,13 +294,13 @@ impl Watches {
         }
     }
 
-    /// Learns that a NOTIFY was too long for the only way to its watcher: from here on documents for his domain are
+    /// Learns that a NOTIFY was too long for the only way to its watcher: for a while documents for his domain are
     /// shortened to what fits.
-    pub fn handle_oversized(&mut self, name: WatchRequest) {
+    pub fn handle_oversized(&mut self, name: WatchRequest, now: Now) {
         if let Some(Asker::Inward(slot, _)) = self.desk.requests.get(&name)
             && let Some(watch) = self.inward.get(slot)
         {
-            self.desk.handle_narrow(watch.pair().sip.domain());
+            self.desk.handle_narrow(watch.pair().sip.domain(), now);
         }
     }
 

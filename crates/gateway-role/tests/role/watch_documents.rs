@@ -250,6 +250,14 @@ fn where_there_is_no_tcp_documents_are_shortened_to_what_a_datagram_holds_and_th
     assert!(short.starts_with("NOTIFY ") && short.len() <= 1300, "{} {short}", short.len());
     assert!(!short.contains("<note>") && short.contains("ID-device-7"), "{short}");
     assert!(world.notices.iter().any(|notice| notice.to_string().contains("lost {Length, OtherContacts}")));
+    world.answer(&short, "200 OK");
+
+    // It may have been an outage.
+    world.pass(300_000);
+    world.wire.clear();
+    presence(&mut world, "", "<show>away</show>");
+    world.expect_no_sip();
+    assert_eq!(world.wire, ["connect 10.0.0.9:5060"]);
 }
 
 #[test]
