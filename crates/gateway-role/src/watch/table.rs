@@ -277,9 +277,7 @@ impl Watches {
     pub fn handle_response(&mut self, name: WatchRequest, response: &Response, now: Now) {
         let Some(asker) = self.desk.requests.remove(&name) else { return };
         let domain = self.domain_of(&asker);
-        if let Some(domain) = &domain {
-            self.handle_sip_heard(domain, now);
-        }
+        let is_back = domain.as_ref().is_some_and(|domain| self.handle_sip_heard(domain, now));
         match asker {
             Asker::Outward(slot) => {
                 self.in_outward(slot, |watch, desk| watch.handle_response(response, desk, now));
@@ -290,7 +288,7 @@ impl Watches {
             Asker::Inward(slot, tag) => {
                 self.in_inward(slot, |watch, desk| watch.handle_response(&tag, response, desk, now));
             }
-            Asker::Check(domain) => self.sip_answered(&domain),
+            Asker::Check(domain) => self.sip_answered(&domain, is_back, now),
         }
     }
 

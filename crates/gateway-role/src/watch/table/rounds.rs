@@ -37,6 +37,8 @@ pub(super) struct Rounds {
     doubts: BTreeMap<DomainName, Doubt>,
     /// Whose turn it was last to carry a question.
     turn: Slot,
+    /// The same for refreshes that look whether SIP servers know of dialogs.
+    sip_turn: Slot,
     /// Nobody is asked any more.
     over: bool,
 }
@@ -72,6 +74,7 @@ impl Default for Rounds {
             broken: BTreeMap::new(),
             doubts: BTreeMap::new(),
             turn: 0,
+            sip_turn: 0,
             over: false,
         }
     }
@@ -212,17 +215,34 @@ impl Watches {
         }
     }
 
-    /// Learns that anything came from a SIP domain.
-    pub fn handle_sip_heard(&mut self, domain: &DomainName, now: Now) {
-        let Some(every) = self.every().filter(|_| !self.rounds.sip.is_empty()) else { return };
-        if self.rounds.sip.heard(domain, every, now) {
+    /// Learns that anything came from a SIP domain; tells whether it is back by that.
+    pub fn handle_sip_heard(&mut self, domain: &DomainName, now: Now) -> bool {
+        let Some(every) = self.every().filter(|_| !self.rounds.sip.is_empty()) else { return false };
+        let is_back = self.rounds.sip.heard(domain, every, now);
+        if is_back {
             self.sip_back(domain, now);
+        }
+        is_back
+    }
+
+    /// Learns that a SIP domain has answered a check: it is there, and may have forgotten every dialog since it was there
+    /// last. One of them, each time another one, is refreshed to see; a domain that is back is asked about all anyway.
+    pub(super) fn sip_answered(&mut self, domain: &DomainName, is_back: bool, now: Now) {
+        self.rounds.sip.answered(domain);
+        if is_back {
+            return;
+        }
+        if let Some(slot) = self.next_asked(self.rounds.sip_turn, domain) {
+            self.rounds.sip_turn = slot;
+            self.run_round(Errand::Refresh(slot), now);
         }
     }
 
-    /// Learns that a SIP domain has answered a check.
-    pub(super) fn sip_answered(&mut self, domain: &DomainName) {
-        self.rounds.sip.answered(domain);
+    /// Returns the next outward watch of a SIP domain that asks; this one's turn comes last.
+    fn next_asked(&self, after: Slot, domain: &DomainName) -> Option<Slot> {
+        let others = self.outward.range(after.wrapping_add(1)..).chain(self.outward.range(..=after));
+        let mut asked = others.filter(|(_, watch)| watch.is_asked() && watch.pair().sip.domain() == domain);
+        asked.next().map(|(slot, _)| *slot)
     }
 
     /// Learns what a SIP domain says of the dialog of an outward watch. One that it has forgotten (481) is begun anew by its
@@ -246,9 +266,7 @@ impl Watches {
 
     fn doubt(&mut self, slot: Slot, domain: &DomainName, now: Now) {
         self.rounds.doubts.retain(|_, doubt| !doubt.is_over(now));
-        let others = self.outward.range(slot.wrapping_add(1)..).chain(self.outward.range(..slot));
-        let mut others = others.filter(|(_, watch)| watch.is_asked() && watch.pair().sip.domain() == domain);
-        let Some(other) = others.next().map(|(slot, _)| *slot) else { return };
+        let Some(other) = self.next_asked(slot, domain).filter(|other| *other != slot) else { return };
         self.rounds.doubts.insert(domain.clone(), Doubt::Asked(other, now.moment));
         self.run_round(Errand::Refresh(other), now);
     }
