@@ -121,3 +121,11 @@ def _(company, world):
     finally:
         world.lab.start("xb")
     company.nurse.login("desk", "dnd", "what a night")
+
+
+@company("Kamailio that has begun anew and lost its watchers is asked for all of them")
+def _(company, world):
+    world.lab.stop("sip")
+    world.lab.forget_watchers()
+    world.lab.start("sip")
+    company.sip_changes()
