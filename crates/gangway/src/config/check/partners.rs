@@ -1,5 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, ToSocketAddrs as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, ToSocketAddrs as _};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -214,6 +214,15 @@ fn is_of_this_machine(ip: IpAddr) -> bool {
     ip.is_loopback() || ip.is_unspecified() || std::net::UdpSocket::bind((ip, 0)).is_ok()
 }
 
+/// Asks the system; nobody need be asked where `localhost` is (RFC 6761 §6.3), and some systems do not know it.
+fn addresses_of(name: &str) -> Vec<IpAddr> {
+    if name == "localhost" || name.ends_with(".localhost") {
+        return vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+    }
+    let addresses = (name, 0).to_socket_addrs();
+    addresses.map(|all| all.map(|address| address.ip().to_canonical()).collect()).unwrap_or_default()
+}
+
 /// The addresses of all fixed hosts, as far as they can be learnt while somebody waits.
 struct Addresses(BTreeMap<String, Vec<IpAddr>>);
 
@@ -226,10 +235,9 @@ impl Addresses {
         for name in names.into_iter().take(NAMES_MAX) {
             let found = found.clone();
             std::thread::spawn(move || {
-                let addresses = (name.as_str(), 0).to_socket_addrs();
-                let addresses = addresses.map(|all| all.map(|address| address.ip().to_canonical()).collect());
+                let addresses = addresses_of(&name);
                 // Nobody waits any longer, perhaps.
-                let _ = found.send((name, addresses.unwrap_or_default()));
+                let _ = found.send((name, addresses));
             });
         }
         drop(found);
